@@ -1,0 +1,1 @@
+//! The actor that runs a device, and the command `rocoin`.

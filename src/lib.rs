@@ -1,0 +1,12 @@
+//! The method and the protocol of rocoin, pure.
+
+pub mod bundle;
+pub mod fleet;
+pub mod id;
+pub mod inference;
+pub mod leadership;
+pub mod membership;
+pub mod node;
+pub mod planner;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,123 @@
+//! What planning produces, and what it is asked for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::PartId;
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// The time within which, with probability ρ, every part has been answered.
+    #[default]
+    Rho,
+    /// The slowest part's fastest replica, with no failure.
+    Nominal,
+}
+
+/// How the plan is sought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Ours: local search from follow-the-leader, on the real objective.
+    #[default]
+    Search,
+    /// After RoCoIn: follow-the-leader groups, Kuhn–Munkres.
+    Rocoin,
+    /// RoCoIn's groups with the bottleneck assignment.
+    Bottleneck,
+    /// The optimum; small fleets only.
+    Exhaustive,
+}
+
+/// The `[plan]` table of a fleet file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanOptions {
+    /// p_th: the most that the product of a group's failure probabilities may be.
+    pub group_failure_max: f64,
+    /// ρ of the ρ-latency.
+    pub rho: f64,
+    /// K, where the students do not exist yet; `None`: the planner's choice.
+    pub parts: Option<usize>,
+    /// What is minimised.
+    pub objective: Objective,
+    /// Points of expected accuracy that may be given up for speed.
+    pub accuracy_drop_max: f64,
+    /// Instead of `accuracy_drop_max`: the most accurate plan that is no slower than this, seconds.
+    pub latency_max_s: Option<f64>,
+    /// How the plan is sought.
+    pub strategy: Strategy,
+    /// Whether the input's transfer counts (the paper's model leaves it out).
+    pub count_input: bool,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self {
+            group_failure_max: 0.05,
+            rho: 0.99,
+            parts: None,
+            objective: Objective::default(),
+            accuracy_drop_max: 1.0,
+            latency_max_s: None,
+            strategy: Strategy::default(),
+            count_input: true,
+        }
+    }
+}
+
+/// A plan with what is expected of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// How it was sought.
+    pub strategy: Strategy,
+    /// What was minimised.
+    pub objective: Objective,
+    /// One a part, in part order.
+    pub groups: Vec<Group>,
+    /// Slowest part's fastest replica, s.
+    pub latency_s: f64,
+    /// ρ-latency, s; `None` where availability < ρ.
+    pub latency_rho_s: Option<f64>,
+    /// ρ.
+    pub rho: f64,
+    /// Probability that every part has an alive replica.
+    pub availability: f64,
+    /// Test accuracy with every part answered; `None` without a bundle.
+    pub accuracy: Option<f64>,
+    /// Over device failures, exactly; `None` without a bundle.
+    pub expected_accuracy: Option<f64>,
+    /// No plan with these students can be faster than this, s.
+    pub latency_lower_bound_s: f64,
+    /// Whether every constraint holds; if not, this is the best effort.
+    pub feasible: bool,
+    /// Why it is not feasible, for people.
+    pub reasons: Vec<String>,
+}
+
+/// The devices that hold one part redundantly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The part they hold.
+    pub part: PartId,
+    /// Which student: an index into the part's candidates (a bundle's `students`, or the zoo).
+    pub student: usize,
+    /// Its architecture.
+    pub arch: String,
+    /// Its precision.
+    pub precision: String,
+    /// The devices, fastest first.
+    pub replicas: Vec<Replica>,
+    /// Product of the members' failure probabilities.
+    pub failure_probability: f64,
+}
+
+/// One member of a group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Replica {
+    /// Index into the fleet's devices.
+    pub device: usize,
+    /// Until its answer for this part is there, s.
+    pub latency_s: f64,
+}
