@@ -58,7 +58,7 @@ pub(super) enum Reply {
 pub(super) enum Ending {
     /// With an answer, complete or degraded.
     Answer,
-    /// Too few parts, and some replica refused for overload: waiting is of no use.
+    /// Too few parts, and a replica of a lacking one had no room: waiting is of no use.
     Overloaded,
     /// The deadline passed with too few parts and nobody left who could answer the others.
     NoReplica,
@@ -78,7 +78,8 @@ pub(super) struct Open {
     routing: Arc<Routing>,
     firsts: Vec<Option<First>>,
     attempts: BTreeMap<(NodeId, Digest), Attempt>,
-    overloaded: bool,
+    /// Parts that a replica had no room for.
+    overloaded: BTreeSet<usize>,
 }
 
 impl Open {
@@ -93,7 +94,7 @@ impl Open {
             firsts: routing.parts.iter().map(|_| None).collect(),
             routing,
             attempts: BTreeMap::new(),
-            overloaded: false,
+            overloaded: BTreeSet::new(),
         }
     }
 
@@ -162,7 +163,9 @@ impl Open {
             return false;
         };
         attempt.state = State::Over;
-        self.overloaded |= reason == Refusal::Overloaded && self.firsts[attempt.part].is_none();
+        if reason == Refusal::Overloaded {
+            self.overloaded.insert(attempt.part);
+        }
         true
     }
 
@@ -231,7 +234,10 @@ impl Open {
         match (due, expected) {
             (true, true) => Some(Ending::Deadline),
             (true, false) => Some(Ending::NoReplica),
-            (false, _) => self.overloaded.then_some(Ending::Overloaded),
+            (false, _) => {
+                let lacking = self.overloaded.iter().any(|&part| self.firsts[part].is_none());
+                lacking.then_some(Ending::Overloaded)
+            }
         }
     }
 
