@@ -194,7 +194,9 @@ impl ReplicaQueue {
             }
             Err(reason) => {
                 self.outputs.push_back(Output::Event(Event::StudentFailed { student, reason }));
-                self.send_refusal(from, request, student, Refusal::Failed);
+                if !cancelled {
+                    self.send_refusal(from, request, student, Refusal::Failed);
+                }
             }
         }
     }
