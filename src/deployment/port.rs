@@ -34,8 +34,6 @@ pub enum Input {
         bundle: Digest,
         /// The manifest.
         manifest: Arc<Manifest>,
-        /// Bytes of the manifest on disk.
-        bytes: u64,
     },
     /// This plan holds from now on.
     Adopted(EpochPlan),
