@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::Capability;
-use crate::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, Term};
-use crate::membership::MemberState;
+use crate::id::{Digest, Generation, Incarnation, NodeId, PartId, Term};
+use crate::membership::State;
 
 /// What a node knows and does at one moment. Identifiers are hexadecimal text, so that any program can read them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,8 +59,8 @@ pub struct PartSnapshot {
     pub part: PartId,
     /// The group of the adopted plan.
     pub group: Vec<NodeId>,
-    /// The planned student's architecture.
-    pub student: String,
+    /// The planned student's architecture; `None` before a plan.
+    pub student: Option<String>,
     /// Members with a loaded student of this part that can be reached.
     pub ready: Vec<NodeId>,
 }
@@ -72,8 +72,8 @@ pub struct MemberSnapshot {
     pub node: NodeId,
     /// Its name.
     pub name: String,
-    /// Alive, suspect, down or left.
-    pub state: MemberState,
+    /// Alive, suspect or down.
+    pub state: State,
     /// Whether requests are sent to it.
     pub routable: bool,
     /// Its start.
@@ -88,9 +88,4 @@ pub struct MemberSnapshot {
     pub epoch: Option<String>,
     /// The parts it holds ready.
     pub ready: Vec<PartId>,
-}
-
-/// Text for an epoch, as `term.leader.sequence`.
-pub(super) fn epoch_text(epoch: Option<Epoch>) -> Option<String> {
-    epoch.map(|e| e.to_string())
 }
