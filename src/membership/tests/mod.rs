@@ -1,0 +1,4 @@
+//! Stories of small fleets in virtual time.
+
+mod cluster;
+mod detection;
