@@ -1,36 +1,30 @@
-//! The node's durable state as a file: a checksum's line, then JSON.
+//! The node's durable state as a file.
 
 use std::path::Path;
 
-use rocoin::id::Digest;
 use rocoin::node::Durable;
+use rocoin::wire::{DURABLE_BYTES_MAX, decode_durable, encode_durable};
 
 use crate::files::{FileError, read_bounded, write_atomic};
 
-/// Bytes of the file at most; a plan over 100 devices takes a tenth of it.
-const BYTES_MAX: u64 = 1 << 20;
-
 /// Writes the state, synced: afterwards it survives a loss of power.
 pub(super) fn write(path: &Path, durable: &Durable) -> Result<(), FileError> {
-    let json = serde_json::to_string(durable)
-        .map_err(|e| FileError::Content { path: path.to_owned(), what: format!("the state has no JSON form: {e}") })?;
-    write_atomic(path, format!("{}\n{json}", Digest::of(json.as_bytes())).as_bytes())
+    let bytes =
+        encode_durable(durable).map_err(|e| FileError::Content { path: path.to_owned(), what: e.to_string() })?;
+    write_atomic(path, &bytes)
 }
 
 /// Reads the state; an error if it is absent or anything about it is wrong.
 pub(super) fn read(path: &Path) -> Result<Durable, FileError> {
-    let damaged = |what: &str| FileError::Content { path: path.to_owned(), what: what.to_owned() };
-    let text = String::from_utf8(read_bounded(path, BYTES_MAX)?).map_err(|_| damaged("it is not text"))?;
-    let (checksum, json) = text.split_once('\n').ok_or_else(|| damaged("it is cut off"))?;
-    if checksum.parse() != Ok(Digest::of(json.as_bytes())) {
-        return Err(damaged("its checksum is wrong"));
-    }
-    serde_json::from_str(json).map_err(|e| damaged(&e.to_string()))
+    /// Beside the state: its version and checksum.
+    const ENVELOPE_BYTES: usize = 64;
+    let bytes = read_bounded(path, (DURABLE_BYTES_MAX + ENVELOPE_BYTES) as u64)?;
+    decode_durable(&bytes).map_err(|e| FileError::Content { path: path.to_owned(), what: e.to_string() })
 }
 
 #[cfg(test)]
 mod tests {
-    use rocoin::id::{Epoch, NodeId, PartId, Term};
+    use rocoin::id::{Digest, Epoch, NodeId, PartId, Term};
     use rocoin::leadership::{EpochPlan, PlannedGroup};
 
     use super::*;
