@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocoin::id::NodeId;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// Which way frames get lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Both ways.
     Both,
@@ -19,37 +21,36 @@ pub enum Direction {
     Outbound,
 }
 
-/// What is wrong with the link to a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+/// Everything that is wrong with this node's links. A peer that is not named is well.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
     /// Frames are lost without an error; the connection stays as it is, and no new one is made.
-    Block(Direction),
-    /// Frames from here arrive late by this much.
-    Slow(Duration),
+    pub block: BTreeMap<NodeId, Direction>,
+    /// Frames from here arrive late by this many milliseconds.
+    pub slow_ms: BTreeMap<NodeId, u64>,
 }
-
-type Table = Arc<BTreeMap<NodeId, Fault>>;
 
 /// Sets and heals faults at run time. Clones are the same switch.
 #[derive(Debug, Clone)]
-pub struct FaultSwitch(Arc<watch::Sender<Table>>);
+pub struct FaultSwitch(Arc<watch::Sender<Arc<Faults>>>);
 
 impl FaultSwitch {
-    /// Every peer not named is healed.
-    pub fn set(&self, faults: BTreeMap<NodeId, Fault>) {
+    /// These faults, and no others, from now on.
+    pub fn set(&self, faults: Faults) {
         tracing::info!(?faults, "fault switch");
         self.0.send_replace(Arc::new(faults));
     }
 
     /// The faults in force.
-    pub fn faults(&self) -> BTreeMap<NodeId, Fault> {
+    pub fn faults(&self) -> Faults {
         self.0.borrow().as_ref().clone()
     }
 }
 
 /// Asked for every frame; always open where there is no switch.
 #[derive(Debug, Clone)]
-pub(super) struct Gate(Option<watch::Receiver<Table>>);
+pub(super) struct Gate(Option<watch::Receiver<Arc<Faults>>>);
 
 impl Gate {
     /// A gate, and its switch if it is to have one.
@@ -57,32 +58,30 @@ impl Gate {
         if !switched {
             return (Self(None), None);
         }
-        let (sender, receiver) = watch::channel(Table::default());
+        let (sender, receiver) = watch::channel(Arc::default());
         (Self(Some(receiver)), Some(FaultSwitch(Arc::new(sender))))
     }
 
     pub(super) fn lets_in(&self, peer: NodeId) -> bool {
-        !matches!(self.fault(peer), Some(Fault::Block(Direction::Both | Direction::Inbound)))
+        !matches!(self.block(peer), Some(Direction::Both | Direction::Inbound))
     }
 
     pub(super) fn lets_out(&self, peer: NodeId) -> bool {
-        !matches!(self.fault(peer), Some(Fault::Block(Direction::Both | Direction::Outbound)))
+        !matches!(self.block(peer), Some(Direction::Both | Direction::Outbound))
     }
 
     /// A handshake needs both ways.
     pub(super) fn lets_connect(&self, peer: NodeId) -> bool {
-        !matches!(self.fault(peer), Some(Fault::Block(_)))
+        self.block(peer).is_none()
     }
 
     pub(super) fn delay(&self, peer: NodeId) -> Duration {
-        match self.fault(peer) {
-            Some(Fault::Slow(delay)) => delay,
-            Some(Fault::Block(_)) | None => Duration::ZERO,
-        }
+        let slow_ms = self.0.as_ref().and_then(|faults| faults.borrow().slow_ms.get(&peer).copied());
+        Duration::from_millis(slow_ms.unwrap_or(0))
     }
 
-    fn fault(&self, peer: NodeId) -> Option<Fault> {
-        self.0.as_ref()?.borrow().get(&peer).copied()
+    fn block(&self, peer: NodeId) -> Option<Direction> {
+        self.0.as_ref()?.borrow().block.get(&peer).copied()
     }
 }
 
@@ -94,9 +93,19 @@ mod tests {
     fn a_one_way_block_loses_one_way_and_prevents_new_connections() {
         let (gate, switch) = Gate::new(true);
         let peer = NodeId([1; 32]);
-        switch.unwrap().set(BTreeMap::from([(peer, Fault::Block(Direction::Inbound))]));
+        let block = BTreeMap::from([(peer, Direction::Inbound)]);
+        switch.unwrap().set(Faults { block, ..Faults::default() });
         assert!(!gate.lets_in(peer) && gate.lets_out(peer) && !gate.lets_connect(peer));
         assert!(gate.lets_in(NodeId([2; 32])));
+    }
+
+    #[test]
+    fn an_empty_object_heals_and_a_misspelt_fault_is_refused() {
+        assert_eq!(serde_json::from_str::<Faults>("{}").unwrap(), Faults::default());
+        assert!(serde_json::from_str::<Faults>(r#"{"blocks": {}}"#).is_err());
+        let json = format!(r#"{{"block": {{"{}": "outbound"}}}}"#, NodeId([1; 32]));
+        let faults: Faults = serde_json::from_str(&json).unwrap();
+        assert_eq!(faults.block, BTreeMap::from([(NodeId([1; 32]), Direction::Outbound)]));
     }
 
     #[test]

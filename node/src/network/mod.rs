@@ -31,8 +31,9 @@ use tokio::sync::{mpsc, watch};
 pub(crate) use actor::start;
 pub use config::NetworkConfig;
 pub use counters::{LaneCounts, NetworkCounters};
-pub use faults::{Direction, Fault, FaultSwitch};
+pub use faults::{Direction, FaultSwitch, Faults};
 pub(crate) use link::Outbox;
+pub(crate) use listen::port_of;
 
 use crate::store::RememberedPeer;
 

@@ -11,7 +11,7 @@ use rocoin::id::{Digest, NodeId};
 use rocoin::node::{Durable, Input, WriteId};
 use tokio::sync::mpsc;
 
-use super::{Artifacts, StateDir, durable, durable_path};
+use super::{Store, StateDir, durable, durable_path};
 
 /// Tasks that wait for the disk; one more is refused, and the node hears so.
 const QUEUE: usize = 1024;
@@ -66,7 +66,7 @@ impl StoreActor {
     /// Starts both threads.
     pub(crate) fn start(
         state: &StateDir,
-        artifacts: Arc<Artifacts>,
+        artifacts: Arc<Store>,
         done: mpsc::Sender<Input>,
     ) -> std::io::Result<StoreHandle> {
         let (tasks, task_queue) = sync_channel(QUEUE);
@@ -100,7 +100,7 @@ fn write_states(path: &PathBuf, queue: &Receiver<(WriteId, Durable)>, done: &mps
     }
 }
 
-fn handle_artifacts(artifacts: &Artifacts, queue: &Receiver<Task>, done: &mpsc::Sender<Input>) {
+fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Sender<Input>) {
     while let Ok(task) = queue.recv() {
         let input = match task {
             Task::Put { artifact, bytes } => Input::ArtifactStored {

@@ -1,4 +1,4 @@
-//! Artifacts (students' ONNX files, bundles' manifests) by the digest of their bytes.
+//! Store (students' ONNX files, bundles' manifests) by the digest of their bytes.
 //!
 //! A file is checked by its size at start where a manifest tells it, and by its hash before it is first used.
 
@@ -50,7 +50,7 @@ pub struct Student {
 
 /// The artifacts that this device holds. Threads share it.
 #[derive(Debug)]
-pub struct Artifacts {
+pub struct Store {
     folder: PathBuf,
     index: Mutex<Index>,
 }
@@ -62,7 +62,7 @@ struct Index {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
 }
 
-impl Artifacts {
+impl Store {
     /// Takes stock of a folder. A student whose size is not what its manifest says is removed.
     pub(super) fn open(folder: &Path) -> Result<Self, FileError> {
         create_private_dir(folder)?;
@@ -134,7 +134,7 @@ impl Artifacts {
     /// The artifact's size and at most `length` bytes of it from `offset` on; fewer at its end.
     ///
     /// # Errors
-    /// As [`Artifacts::read`].
+    /// As [`Store::read`].
     pub fn read_chunk(&self, artifact: Digest, offset: u64, length: u32) -> Result<(u64, Blob), ArtifactError> {
         let verified = self.index().verified.contains(&artifact);
         if !verified {
@@ -212,8 +212,8 @@ mod tests {
     fn an_artifact_is_found_again_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let digest = Digest::of(b"student");
-        Artifacts::open(dir.path()).unwrap().put(digest, b"student").unwrap();
-        let artifacts = Artifacts::open(dir.path()).unwrap();
+        Store::open(dir.path()).unwrap().put(digest, b"student").unwrap();
+        let artifacts = Store::open(dir.path()).unwrap();
         assert_eq!(artifacts.held(), BTreeMap::from([(digest, 7)]));
         assert_eq!(artifacts.read(digest).unwrap(), b"student");
     }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn bytes_under_a_wrong_name_are_refused_and_not_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let artifacts = Artifacts::open(dir.path()).unwrap();
+        let artifacts = Store::open(dir.path()).unwrap();
         assert!(matches!(artifacts.put(Digest([1; 32]), b"other"), Err(ArtifactError::Corrupt { .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -230,9 +230,9 @@ mod tests {
     fn an_artifact_that_rotted_on_disk_is_noticed_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let digest = Digest::of(b"student");
-        Artifacts::open(dir.path()).unwrap().put(digest, b"student").unwrap();
+        Store::open(dir.path()).unwrap().put(digest, b"student").unwrap();
         fs::write(dir.path().join(digest.to_string()), b"stodent").unwrap();
-        let artifacts = Artifacts::open(dir.path()).unwrap();
+        let artifacts = Store::open(dir.path()).unwrap();
         assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::Corrupt { .. })));
         assert!(matches!(artifacts.read(digest), Err(ArtifactError::Absent(_))));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn chunks_end_where_the_artifact_ends() {
         let dir = tempfile::tempdir().unwrap();
-        let artifacts = Artifacts::open(dir.path()).unwrap();
+        let artifacts = Store::open(dir.path()).unwrap();
         let digest = Digest::of(b"0123456789");
         artifacts.put(digest, b"0123456789").unwrap();
         let chunk = |offset, length| {

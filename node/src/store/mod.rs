@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 pub(crate) use actor::{StoreActor, StoreHandle};
-pub use artifacts::{ArtifactError, Artifacts, Student};
+pub use artifacts::{ArtifactError, Store, Student};
 pub use boot::Boot;
 pub use remembered::RememberedPeer;
 
@@ -67,8 +67,8 @@ impl StateDir {
     ///
     /// # Errors
     /// [`FileError::Io`] if the folder cannot be read.
-    pub fn artifacts(&self) -> Result<Artifacts, FileError> {
-        Artifacts::open(&self.path.join("artifacts"))
+    pub fn artifacts(&self) -> Result<Store, FileError> {
+        Store::open(&self.path.join("artifacts"))
     }
 
     /// The port that was listened on last, so that others find this node where it was.
