@@ -1,0 +1,97 @@
+//! One member as this node sees it.
+
+use super::message::{Stamp, Start};
+use super::record::Record;
+use crate::id::{Generation, Incarnation, NodeId};
+use crate::time::{Duration, Instant};
+
+/// What this node believes of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It answers somebody.
+    Alive,
+    /// Somebody has had no answer from it: routed around at once, not yet given up.
+    Suspect,
+    /// Given up; comes back as soon as it is heard of again.
+    Down,
+}
+
+/// This node, as it tells the others.
+#[derive(Debug, Clone, Copy)]
+pub struct Me<'a> {
+    /// Its identity.
+    pub id: NodeId,
+    /// Its start and its counters.
+    pub stamp: Stamp,
+    /// Its record, as last gossiped.
+    pub record: &'a Record,
+}
+
+/// One member as this node sees it.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub(super) id: NodeId,
+    pub(super) stamp: Stamp,
+    pub(super) record: Record,
+    pub(super) state: State,
+    pub(super) since: Instant,
+    pub(super) linked: bool,
+    pub(super) routable: bool,
+}
+
+impl Member {
+    /// Its identity.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Which start of the device.
+    pub fn start(&self) -> Start {
+        self.stamp.start
+    }
+
+    /// The number of that start.
+    pub fn generation(&self) -> Generation {
+        self.stamp.start.generation
+    }
+
+    /// How often it had to refute since.
+    pub fn incarnation(&self) -> Incarnation {
+        self.stamp.incarnation
+    }
+
+    /// The version of [`Self::record`].
+    pub fn version(&self) -> u32 {
+        self.stamp.version
+    }
+
+    /// What it tells of itself.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What this node believes of it.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Since when it has been in [`Self::state`].
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Whether a link to it is up.
+    pub fn is_linked(&self) -> bool {
+        self.linked
+    }
+
+    /// Alive, linked, and no evidence of failure since it last answered a direct ping.
+    pub fn is_routable(&self) -> bool {
+        self.routable
+    }
+
+    /// Smoothed round-trip time, once it has answered a direct ping. Half of it is the link's delay.
+    pub fn rtt(&self) -> Option<Duration> {
+        None
+    }
+}
