@@ -54,12 +54,20 @@ pub(super) struct Traffic {
     pub(super) bytes: u64,
 }
 
+impl Traffic {
+    fn add(&mut self, bytes: u64) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+}
+
 struct Node {
     machine: Membership,
     generation: u64,
     running: bool,
     /// Handles nothing until then; what arrives waits.
     asleep_until: Instant,
+    due: Option<Instant>,
     events: Vec<(Instant, Event)>,
     traffic: Traffic,
 }
@@ -118,7 +126,7 @@ impl Cluster {
     pub(super) fn at_rest_with(size: usize, seed: u64, config: Config) -> Self {
         let mut cluster = Self::with(size, seed, config);
         cluster.join_through_seed();
-        cluster.run(ms(10_000));
+        cluster.run(ms(3_000));
         assert!(cluster.is_complete(), "the cluster did not come together");
         // A death may strike at any phase of the rounds.
         let phase = cluster.rng.next_u64() % 1000;
@@ -131,8 +139,8 @@ impl Cluster {
         self.rng.fill_bytes(&mut seed);
         let machine =
             Membership::new(id(n), Generation(generation), record(n), seed, self.config.clone(), self.now);
-        let (asleep_until, events, traffic) = (self.now, Vec::new(), Traffic::default());
-        let node = Node { machine, generation, running: true, asleep_until, events, traffic };
+        let (asleep_until, due, events, traffic) = (self.now, None, Vec::new(), Traffic::default());
+        let node = Node { machine, generation, running: true, asleep_until, due, events, traffic };
         if n < self.nodes.len() { self.nodes[n] = node } else { self.nodes.push(node) }
     }
 
@@ -244,7 +252,7 @@ impl Cluster {
 
     fn due(&self, n: usize) -> Option<Instant> {
         let node = &self.nodes[n];
-        let (at, _) = node.machine.poll_timeout().filter(|_| node.running)?;
+        let at = node.due.filter(|_| node.running)?;
         Some(at.max(node.asleep_until))
     }
 
@@ -259,7 +267,8 @@ impl Cluster {
                     return self.plan(self.nodes[n].asleep_until, Happening::Input(n, input));
                 }
                 if let Input::Message { message, .. } = &*input {
-                    self.account(n, message);
+                    let bytes = self.weigh(message);
+                    self.nodes[n].traffic.add(bytes);
                 }
                 self.nodes[n].machine.handle(self.now, *input);
                 self.drain(n);
@@ -288,10 +297,12 @@ impl Cluster {
                 Output::Send { to, message } => self.carry(n, to, message),
             }
         }
+        self.nodes[n].due = self.nodes[n].machine.poll_timeout().map(|(at, _)| at);
     }
 
     fn carry(&mut self, n: usize, to: NodeId, message: Message) {
-        self.account(n, &message);
+        let bytes = self.weigh(&message);
+        self.nodes[n].traffic.add(bytes);
         let peer = self.number_of(to);
         let lost = f64::from(self.rng.next_u32()) / f64::from(u32::MAX) < self.loss;
         if lost || self.cuts.contains(&(n, peer)) || !self.links.contains(&(n, peer)) {
@@ -302,14 +313,13 @@ impl Cluster {
         self.plan(self.now + self.delay + jitter, Happening::Input(peer, Box::new(input)));
     }
 
-    fn account(&mut self, n: usize, message: &Message) {
+    /// Its length on the wire; it also enters the history.
+    fn weigh(&mut self, message: &Message) -> u64 {
         let bytes = bincode::serde::encode_to_vec(message, bincode::config::standard()).unwrap();
         self.largest_message = self.largest_message.max(bytes.len());
         let fold = |h: u64, b: &u8| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
         self.history = bytes.iter().fold(self.history ^ self.now.as_nanos(), fold);
-        let traffic = &mut self.nodes[n].traffic;
-        traffic.messages += 1;
-        traffic.bytes += bytes.len() as u64;
+        bytes.len() as u64
     }
 
     fn plan(&mut self, at: Instant, happening: Happening) {
