@@ -7,6 +7,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use rocoin::fleet::Capability;
 use rocoin::id::NodeId;
+use rocoin::membership::Record;
 use rocoin::node::{Node, Start};
 use rocoin_models::session::SessionError;
 use tokio::sync::{mpsc, watch};
@@ -222,19 +223,31 @@ fn start(
 ) -> Result<Start, DeviceError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| DeviceError::System(e.to_string()))?;
+    let mut settings = rocoin::node::Config::default();
+    settings.replica.workers = config.workers;
+    settings.deployment.memory_bytes_max = capability.memory_bytes;
+    let record = Record {
+        name: config.name.clone(),
+        capability,
+        priority: config.priority,
+        uptime_class: 0,
+        addresses: addresses.iter().map(Multiaddr::to_string).collect(),
+        http: Some(http.to_string()),
+        bundles: Vec::new(),
+        ready: Vec::new(),
+        epoch: None,
+        desired: None,
+        draining: false,
+    };
     Ok(Start {
         me: boot.identity.node(),
         generation: boot.generation,
         seed,
-        config: rocoin::node::Config::default(),
-        name: config.name.clone(),
-        capability,
-        priority: config.priority,
-        addresses: addresses.iter().map(Multiaddr::to_string).collect(),
-        http: Some(http.to_string()),
+        config: settings,
+        record,
         durable: boot.durable.clone(),
-        held: store.held(),
-        manifests: store.manifests(),
+        artifacts: store.held(),
+        manifests: store.manifests().into_iter().collect(),
     })
 }
 
