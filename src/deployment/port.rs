@@ -1,5 +1,6 @@
 //! The ways in and the ways out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::message::Message;
@@ -62,6 +63,19 @@ pub enum Input {
         /// The whole artifact's size and the bytes; `None` if it is not held.
         chunk: Option<(u64, Blob)>,
     },
+}
+
+/// What a node starts with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    /// The artifacts in the store, with their sizes.
+    pub artifacts: BTreeMap<Digest, u64>,
+    /// The manifests among them.
+    pub manifests: BTreeMap<Digest, Arc<Manifest>>,
+    /// The deployment known last.
+    pub desired: Option<Deployment>,
+    /// The plan adopted last; its students are loaded at once.
+    pub plan: Option<EpochPlan>,
 }
 
 /// What deployment needs to know of one other member.

@@ -29,10 +29,6 @@ impl Claims {
         self.0.remove(&leader);
     }
 
-    pub(super) fn of(&self, leader: NodeId) -> Option<Claim> {
-        self.0.get(&leader).copied()
-    }
-
     /// The greatest claim up to `term` whose claim may be followed.
     pub(super) fn greatest(&self, term: Term, may_lead: impl Fn(&Claim) -> bool) -> Option<Claim> {
         self.0.values().filter(|c| c.term <= term && may_lead(c)).max().copied()

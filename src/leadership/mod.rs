@@ -19,7 +19,7 @@ mod planning;
 mod port;
 mod spread;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 
 pub use config::Config;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::plan::{EpochPlan, PlannedGroup};
 use crate::bundle::Manifest;
-use crate::fleet::{Capability, Device, Fleet};
+use crate::fleet::{Capability, Device};
 use crate::id::{Digest, NodeId, PartId};
 use crate::planner::{self, Holding, PlanOptions, Students};
 use crate::time::{Duration, Instant};
@@ -83,10 +83,10 @@ impl Draft {
         incumbent: Option<&EpochPlan>,
     ) -> Result<Self, String> {
         let device = |(id, capability): &Planned| Device { name: id.short(), capability: *capability };
-        let fleet = Fleet { devices: members.iter().map(device).collect(), plan: options.clone() };
+        let devices: Vec<_> = members.iter().map(device).collect();
         let students = Students::from_manifest(manifest).map_err(|e| e.to_string())?;
         let held: Vec<_> = members.iter().map(|(id, _)| holdings(*id, manifest, incumbent)).collect();
-        let plan = planner::replan(&fleet, &students, &held).map_err(|e| e.to_string())?.plan;
+        let plan = planner::replan(&devices, &students, options, &held).map_err(|e| e.to_string())?.plan;
         let group = |group: &planner::Group| {
             let card = manifest.parts.get(usize::from(group.part.0))?.students.get(group.student)?;
             let members = group.replicas.iter().filter_map(|r| Some(members.get(r.device)?.0)).collect();
