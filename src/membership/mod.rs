@@ -9,11 +9,21 @@
 
 mod config;
 mod counters;
+mod dissemination;
+mod health;
 mod machine;
 mod member;
 pub mod message;
 mod port;
-mod record;
+mod probe;
+pub mod record;
+mod ring;
+mod rtt;
+mod suspicion;
+mod tombstones;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub use counters::Counters;
