@@ -1,6 +1,8 @@
 //! The method and the protocol of rocoin, pure.
 
+pub mod blob;
 pub mod bundle;
+pub mod deployment;
 pub mod fleet;
 pub mod id;
 pub mod inference;

@@ -374,3 +374,6 @@ fn softmax(logits: &[f32], temperature: f32) -> (Vec<f32>, Vec<f32>) {
     let logs: Vec<f32> = scaled.iter().map(|x| x - log_sum).collect();
     (logs.iter().map(|x| x.exp()).collect(), logs)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@
 
 mod augment;
 mod checkpoint;
+#[cfg(test)]
+mod fixture;
 pub mod head;
 mod loss;
 mod samples;

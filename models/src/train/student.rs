@@ -450,3 +450,6 @@ fn partial_head(section: Section) -> Option<PartialHead> {
     let [weight, constant] = section.try_into().ok()?;
     Some(PartialHead { weight, constant })
 }
+
+#[cfg(test)]
+mod tests;

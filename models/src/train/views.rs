@@ -323,3 +323,6 @@ fn answers(
     }
     Ok([(logits, spec.classes * 4), (maps, map_len * 2)])
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,3 +245,6 @@ impl Layers for Unfolding<'_> {
         a + b
     }
 }
+
+#[cfg(test)]
+mod tests;

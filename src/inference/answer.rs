@@ -1,0 +1,90 @@
+//! What a client asks, and what it gets.
+
+use crate::blob::Blob;
+use crate::id::{Digest, Epoch, NodeId, PartId};
+use crate::time::Duration;
+
+/// One image to classify.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The image: little-endian `f32`, row-major, as the bundle's manifest shapes it.
+    pub input: Blob,
+    /// From now; at the latest then there is an answer or an error.
+    pub deadline: Duration,
+    /// With fewer parts than this there is no answer but an error; at least 1.
+    pub min_parts: usize,
+}
+
+/// The merged answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Bias plus the partial logits of `parts`, summed in part order; one a class.
+    pub logits: Vec<f32>,
+    /// The bundle that all parts are from.
+    pub bundle: Digest,
+    /// The coordinator's epoch when the answer was merged; `None` before a first plan.
+    pub epoch: Option<Epoch>,
+    /// The parts used, in part order.
+    pub parts: Vec<PartAnswer>,
+    /// The parts that are lacking, in part order; the answer is degraded if there are any.
+    pub missing: Vec<PartId>,
+}
+
+impl Answer {
+    /// Whether at least one part is lacking.
+    pub fn is_degraded(&self) -> bool {
+        !self.missing.is_empty()
+    }
+}
+
+/// Where one part of an answer is from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PartAnswer {
+    /// The part.
+    pub part: PartId,
+    /// The student that answered.
+    pub student: Digest,
+    /// The replica that was first.
+    pub replica: NodeId,
+    /// From the request to this part's answer, as the coordinator saw it.
+    pub after: Duration,
+    /// How long the student ran on the replica.
+    pub run: Duration,
+}
+
+/// Why there is no answer. The request is over: nothing of it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The input does not fit the model.
+    #[error("bad input: {0}")]
+    BadInput(String),
+    /// Nothing is deployed, or the plan is not there yet.
+    #[error("no bundle is being served yet; deploy one with `rocoin deploy`, or wait until the mesh is ready")]
+    NotServing,
+    /// Too few parts have a replica.
+    #[error("only {served} of at least {min_parts} parts have a replica that answers")]
+    NoReplica {
+        /// Parts that were answered.
+        served: usize,
+        /// What the request asked for.
+        min_parts: usize,
+    },
+    /// Too many requests are open.
+    #[error("overloaded: try again in {} ms", retry_after.as_millis())]
+    Overloaded {
+        /// When a new try makes sense.
+        retry_after: Duration,
+    },
+    /// The deadline passed with too few parts.
+    #[error("the deadline passed with {served} of at least {min_parts} parts")]
+    Deadline {
+        /// Parts that were answered.
+        served: usize,
+        /// What the request asked for.
+        min_parts: usize,
+    },
+    /// The node is leaving and takes no new requests.
+    #[error("this node is draining; ask another one")]
+    Draining,
+}

@@ -1,0 +1,198 @@
+//! What a node tells the fleet about itself, and the bounds of it.
+//!
+//! A record is written by its owner alone. It says nothing about load: that rides on the replies to requests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::Capability;
+use crate::id::{Digest, Epoch};
+
+/// Bytes of a node's name. A longer one from a peer is refused; our own is cut.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Addresses in a record. More from a peer are refused; of our own the first are kept.
+pub const ADDRESSES_MAX: usize = 8;
+/// Bytes of one address. A longer one from a peer is refused; of our own it is left out.
+pub const ADDRESS_BYTES_MAX: usize = 128;
+/// Bundles in a record. More from a peer are refused; of our own the first are kept.
+pub const BUNDLES_MAX: usize = 8;
+/// Students in a record (K ≤ 32 parts in two sizes). More from a peer are refused; of our own the first are kept.
+pub const READY_MAX: usize = 64;
+/// Bytes of a deployment's version. A longer one from a peer is refused; our own is cut.
+pub const VERSION_BYTES_MAX: usize = 32;
+/// A capability field that differs by no more than this share is not worth gossiping. Ours.
+const MATERIAL_SHARE: f64 = 0.1;
+
+/// What a node tells the fleet about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// For people; not unique.
+    pub name: String,
+    /// As measured or configured at start.
+    pub capability: Capability,
+    /// Configured; the greater leads rather.
+    pub priority: i32,
+    /// Coarse: about log2 of the uptime in minutes, so that it changes seldom.
+    pub uptime_class: u8,
+    /// Where it listens, as multiaddr text.
+    pub addresses: Vec<String>,
+    /// Where its HTTP interface listens (`host:port`), if anybody else may use it.
+    pub http: Option<String>,
+    /// The bundles it keeps.
+    pub bundles: Vec<Holding>,
+    /// The students it has loaded and warmed up.
+    pub ready: Vec<Digest>,
+    /// The plan it has adopted.
+    pub epoch: Option<Epoch>,
+    /// The newest deployment it knows of.
+    pub desired: Option<Deployment>,
+    /// It finishes what it has and takes nothing new.
+    pub draining: bool,
+}
+
+/// A bundle on a node's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// The digest of its manifest.
+    pub bundle: Digest,
+    /// Every student of it, not only the node's own.
+    pub whole: bool,
+}
+
+/// What an operator asked the fleet to serve; the greater (sequence, bundle) wins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Rises with every deployment.
+    pub sequence: u64,
+    /// The digest of its manifest.
+    pub bundle: Digest,
+    /// The bundle's name.
+    pub name: String,
+    /// The bundle's version.
+    pub version: String,
+}
+
+/// Why a peer's record is refused. What was held of that peer before stays.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// A text is too long.
+    #[error("{field} has {bytes} bytes, the most is {bytes_max}")]
+    TooLong {
+        /// The field.
+        field: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The longest allowed.
+        bytes_max: usize,
+    },
+    /// A list is too long.
+    #[error("{field} has {count} entries, the most is {count_max}")]
+    TooMany {
+        /// The field.
+        field: &'static str,
+        /// Its length.
+        count: usize,
+        /// The longest allowed.
+        count_max: usize,
+    },
+    /// A number that no device has.
+    #[error("{field} is not a possible value")]
+    Impossible {
+        /// The field.
+        field: &'static str,
+    },
+}
+
+impl Record {
+    /// Checks a peer's record against the bounds of this module.
+    ///
+    /// # Errors
+    /// The first field that is too long, has too many entries, or has an impossible value.
+    pub fn validate(&self) -> Result<(), RecordError> {
+        text("name", &self.name, NAME_BYTES_MAX)?;
+        count("addresses", self.addresses.len(), ADDRESSES_MAX)?;
+        self.addresses.iter().try_for_each(|a| text("address", a, ADDRESS_BYTES_MAX))?;
+        self.http.iter().try_for_each(|h| text("http", h, ADDRESS_BYTES_MAX))?;
+        count("bundles", self.bundles.len(), BUNDLES_MAX)?;
+        count("ready", self.ready.len(), READY_MAX)?;
+        if let Some(deployment) = &self.desired {
+            text("desired.name", &deployment.name, NAME_BYTES_MAX)?;
+            text("desired.version", &deployment.version, VERSION_BYTES_MAX)?;
+        }
+        let c = &self.capability;
+        positive("capability.flops_per_s", c.flops_per_s)?;
+        positive("capability.link_bits_per_s", c.link_bits_per_s)?;
+        positive("capability.link_delay_s", c.link_delay_s)?;
+        if !(0.0..=1.0).contains(&c.failure_probability) {
+            return Err(RecordError::Impossible { field: "capability.failure_probability" });
+        }
+        Ok(())
+    }
+
+    /// Our own record, cut to the bounds that peers check, so that it is never refused.
+    pub fn clamped(mut self) -> Self {
+        cut(&mut self.name, NAME_BYTES_MAX);
+        self.addresses.retain(|a| a.len() <= ADDRESS_BYTES_MAX);
+        self.addresses.truncate(ADDRESSES_MAX);
+        self.http.take_if(|h| h.len() > ADDRESS_BYTES_MAX);
+        self.bundles.truncate(BUNDLES_MAX);
+        self.ready.truncate(READY_MAX);
+        if let Some(deployment) = &mut self.desired {
+            cut(&mut deployment.name, NAME_BYTES_MAX);
+            cut(&mut deployment.version, VERSION_BYTES_MAX);
+        }
+        let c = &mut self.capability;
+        for number in [&mut c.flops_per_s, &mut c.link_bits_per_s, &mut c.link_delay_s] {
+            *number = if number.is_finite() { number.max(0.0) } else { 0.0 };
+        }
+        if !(0.0..=1.0).contains(&c.failure_probability) {
+            c.failure_probability = 1.0;
+        }
+        self
+    }
+
+    /// Whether `newer` says something that the fleet has to hear: anything but small changes of the capability.
+    pub fn differs_materially(&self, newer: &Self) -> bool {
+        let (old, new) = (&self.capability, &newer.capability);
+        let moved = |a: f64, b: f64| (a - b).abs() > MATERIAL_SHARE * a.abs().max(b.abs());
+        #[expect(clippy::cast_precision_loss, reason = "a share of 0.1 does not need the last bits")]
+        let memory_moved = moved(old.memory_bytes as f64, new.memory_bytes as f64);
+        memory_moved
+            || moved(old.flops_per_s, new.flops_per_s)
+            || moved(old.link_bits_per_s, new.link_bits_per_s)
+            || moved(old.link_delay_s, new.link_delay_s)
+            || moved(old.failure_probability, new.failure_probability)
+            || *self != Self { capability: *old, ..newer.clone() }
+    }
+
+    /// At most this many bytes on the wire.
+    pub(super) fn bytes_max(&self) -> usize {
+        /// Numbers, tags, the capability and the epoch, at their widest.
+        const FIXED: usize = 160;
+        let desired = self.desired.as_ref().map_or(0, |d| 48 + d.name.len() + d.version.len());
+        FIXED
+            + self.name.len()
+            + self.addresses.iter().map(|a| a.len() + 3).sum::<usize>()
+            + self.http.as_ref().map_or(0, String::len)
+            + self.bundles.len() * 33
+            + self.ready.len() * 32
+            + desired
+    }
+}
+
+fn text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), RecordError> {
+    let bytes = text.len();
+    if bytes > bytes_max { Err(RecordError::TooLong { field, bytes, bytes_max }) } else { Ok(()) }
+}
+
+fn count(field: &'static str, count: usize, count_max: usize) -> Result<(), RecordError> {
+    if count > count_max { Err(RecordError::TooMany { field, count, count_max }) } else { Ok(()) }
+}
+
+fn positive(field: &'static str, value: f64) -> Result<(), RecordError> {
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(RecordError::Impossible { field }) }
+}
+
+fn cut(text: &mut String, bytes_max: usize) {
+    text.truncate(text.floor_char_boundary(bytes_max));
+}
