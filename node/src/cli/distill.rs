@@ -11,7 +11,7 @@ use rocoin_models::teacher::Layout;
 
 /// Distils a teacher into students, one or more for each knowledge part, and writes a bundle
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, disable_version_flag = true)]
 pub struct DistillArgs {
     #[command(subcommand)]
     command: Option<DistillCommand>,
@@ -26,6 +26,7 @@ enum DistillCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 struct MergeArgs {
     /// The work folders; everything is collected in the first
     #[arg(required = true, value_name = "WORK")]
@@ -38,8 +39,8 @@ struct MergeArgs {
 struct RunArgs {
     #[command(flatten)]
     bundle: BundleArgs,
-    /// Fleet file: the planner decides parts, their sizes and their students
-    #[arg(long, value_name = "FILE", conflicts_with = "zoo")]
+    /// Fleet file: the planner decides parts and their sizes, and their students unless --zoo does
+    #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
     /// Number of knowledge parts
     #[arg(long, value_name = "K")]
@@ -115,7 +116,7 @@ struct BundleArgs {
     #[arg(long)]
     name: Option<String>,
     /// The model's version: dotted numbers
-    #[arg(long = "model-version", visible_alias = "version", default_value = "1", value_name = "VERSION")]
+    #[arg(long, default_value = "1", value_name = "VERSION")]
     version: String,
     /// How often a part is left out while the head is trained
     #[arg(long, default_value_t = 0.3, value_name = "Q")]
@@ -135,7 +136,7 @@ struct BundleArgs {
 #[cfg(not(feature = "distill"))]
 pub fn run(_: DistillArgs) -> anyhow::Result<()> {
     anyhow::bail!(
-        "this build has no training; get it with: cargo run --release --features distill -- distill …"
+        "this build has no training, which doubles the build; get it with: cargo run --release --features distill -- distill …"
     )
 }
 
@@ -230,7 +231,7 @@ mod training {
             (Some(path), _) => {
                 let mut fleet = read_fleet(path)?;
                 fleet.plan.parts = args.parts.or(fleet.plan.parts);
-                Ok(Choice::Planned(fleet))
+                Ok(Choice::Planned { fleet, zoo: args.zoo.clone() })
             }
             (None, false) => {
                 let parts = args.parts.context("--zoo needs --parts, the number of knowledge parts")?;
