@@ -15,11 +15,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Distill(Box<cli::distill::DistillArgs>),
     Node(Box<cli::node::NodeArgs>),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Distill(args) => cli::distill::run(*args),
         Command::Node(args) => cli::node::run(*args),
     };
     match result {

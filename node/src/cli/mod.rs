@@ -1,5 +1,6 @@
 //! The commands of `rocoin`, one file each.
 
+pub mod distill;
 pub mod node;
 pub mod plan;
 
