@@ -1,13 +1,44 @@
 //! `Node`: composes the machines; the only type a shell drives.
+//!
+//! It decides nothing itself. It hands each input to the machines that it concerns, lets their outputs reach each other
+//! until all are quiet, and passes on what is left: messages, jobs, writes, answers, events. Deliberately absent: any
+//! I/O, any clock; a shell (an actor on a device, a loop in a simulator) calls [`Node::handle`], drains
+//! [`Node::poll_output`] and re-arms one timer from [`Node::poll_timeout`].
 
+mod config;
 mod durable;
 mod input;
+mod observations;
 mod output;
+mod promises;
+mod report;
+mod routes;
+mod settle;
+mod snapshot;
+mod start;
+#[cfg(test)]
+mod tests;
 
-use crate::{deployment, inference, leadership, membership};
-pub use durable::Durable;
-pub use input::Input;
-pub use output::{Lane, Output};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+pub use self::config::Config;
+pub use self::durable::Durable;
+pub use self::input::Input;
+use self::observations::Observations;
+pub use self::output::{Lane, Output};
+use self::promises::Promises;
+use self::routes::Routes;
+pub use self::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
+pub use self::start::Start;
+use crate::bundle::Manifest;
+use crate::deployment::{self, Stock};
+use crate::id::{Digest, NodeId};
+use crate::inference::{self, Coordinator, ReplicaQueue, coordinator, replica};
+use crate::leadership::{self, Leadership};
+use crate::membership::{self, Membership, Record};
+use crate::time::Instant;
+use crate::wire::Message;
 
 /// The shell's tag for a client's open request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,4 +63,179 @@ pub enum Event {
     Deployment(deployment::Event),
     /// From requests.
     Inference(inference::Event),
+}
+
+/// One device's protocol state.
+#[derive(Debug)]
+pub struct Node {
+    me: NodeId,
+    started: Instant,
+    membership: Membership,
+    leadership: Leadership,
+    stock: Stock,
+    coordinator: Coordinator,
+    replicas: ReplicaQueue,
+    /// What this node tells of itself.
+    record: Record,
+    manifests: BTreeMap<Digest, Arc<Manifest>>,
+    promises: Promises,
+    observations: Observations,
+    routes: Routes,
+    /// Whether the members, or what they tell, may have changed since the machines were last told.
+    view_is_stale: bool,
+    draining: bool,
+    drained: bool,
+    outputs: VecDeque<Output>,
+}
+
+impl Node {
+    /// A node that starts with what it kept. Its first outputs may be there at once.
+    pub fn new(start: Start, now: Instant) -> Self {
+        let Start { me, generation, seed, config, mut record, durable, artifacts, manifests } = start;
+        record.epoch = durable.plan.as_ref().map(|plan| plan.epoch);
+        record.desired.clone_from(&durable.desired);
+        let promise = leadership::Promise { term: durable.term, plan: durable.plan.clone() };
+        let kept = deployment::Kept {
+            artifacts,
+            manifests: manifests.clone(),
+            desired: durable.desired.clone(),
+            plan: durable.plan.clone(),
+        };
+        let mut node = Self {
+            me,
+            started: now,
+            membership: Membership::new(me, generation, record.clone(), seed, config.membership, now),
+            leadership: Leadership::new(me, config.leadership, promise, now),
+            stock: Stock::new(me, config.deployment, kept, now),
+            coordinator: Coordinator::new(me, generation, config.coordinator),
+            replicas: ReplicaQueue::new(config.replica),
+            record,
+            manifests,
+            promises: Promises::new(durable),
+            observations: Observations::default(),
+            routes: Routes::default(),
+            view_is_stale: true,
+            draining: false,
+            drained: false,
+            outputs: VecDeque::new(),
+        };
+        if let Some((digest, manifest)) = node.stock.serving().map(|(digest, m)| (digest, Arc::clone(m))) {
+            node.leadership.handle(now, leadership::Input::Bundle { digest, manifest });
+        }
+        node.settle(now);
+        node
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Message { from, message, blob } => self.take_message(now, from, message, blob),
+            Input::LinkUp { peer } => {
+                self.membership.handle(now, membership::Input::LinkUp { peer });
+                self.leadership.handle(now, leadership::Input::LinkUp { peer });
+                self.view_is_stale = true;
+            }
+            Input::LinkDown { peer } => {
+                self.membership.handle(now, membership::Input::LinkDown { peer });
+                self.stock.handle(now, deployment::Input::LinkDown { peer });
+                self.coordinator.handle(now, coordinator::Input::LinkDown { peer });
+                self.view_is_stale = true;
+            }
+            Input::Request { client, request } => {
+                self.coordinator.handle(now, coordinator::Input::Request { client, request });
+            }
+            Input::CancelRequest { client } => {
+                self.coordinator.handle(now, coordinator::Input::CancelRequest { client });
+            }
+            Input::JobDone { job, result, run } => {
+                self.replicas.handle(now, replica::Input::JobDone { job, result, run });
+            }
+            Input::Loaded { student, result } => {
+                self.stock.handle(now, deployment::Input::Loaded { student, result });
+            }
+            Input::ArtifactStored { artifact, result } => {
+                self.stock.handle(now, deployment::Input::Stored { artifact, result });
+            }
+            Input::ChunkRead { to, artifact, offset, chunk } => {
+                self.stock.handle(now, deployment::Input::ChunkRead { to, artifact, offset, chunk });
+            }
+            Input::Persisted { write, result } => {
+                if let Some(input) = self.promises.confirm(write, result) {
+                    self.leadership.handle(now, input);
+                }
+            }
+            Input::Deploy { bundle, manifest } => {
+                self.stock.handle(now, deployment::Input::Deploy { bundle, manifest });
+            }
+            Input::Drain => self.drain(now),
+        }
+        self.settle(now);
+    }
+
+    /// The time of [`Self::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.membership.handle_timeout(now);
+        self.leadership.handle_timeout(now);
+        self.stock.handle_timeout(now);
+        self.coordinator.handle_timeout(now);
+        self.settle(now);
+    }
+
+    /// When to call [`Self::handle_timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        [
+            self.membership.poll_timeout(),
+            self.leadership.poll_timeout(),
+            self.stock.poll_timeout(),
+            self.coordinator.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The bundle that requests are answered with now, if any part of one is served or planned.
+    pub fn serving(&self) -> Option<(Digest, &Arc<Manifest>)> {
+        let bundle = self.routes.bundle()?;
+        self.manifests.get(&bundle).map(|manifest| (bundle, manifest))
+    }
+
+    fn take_message(&mut self, now: Instant, from: NodeId, message: Message, blob: crate::blob::Blob) {
+        match message {
+            Message::Membership(message) => {
+                self.membership.handle(now, membership::Input::Message { from, message });
+            }
+            Message::Leadership(message) => {
+                self.leadership.handle(now, leadership::Input::Message { from, message });
+            }
+            Message::Deployment(message) => {
+                self.stock.handle(now, deployment::Input::Message { from, message, blob });
+            }
+            Message::Inference(message) => self.take_inference(now, from, message, blob),
+        }
+    }
+
+    fn take_inference(&mut self, now: Instant, from: NodeId, message: inference::Message, blob: crate::blob::Blob) {
+        match message {
+            inference::Message::Ask { .. } | inference::Message::Cancel { .. } => {
+                self.replicas.handle(now, replica::Input::Message { from, message, blob });
+            }
+            inference::Message::Partial { .. } | inference::Message::Refuse { .. } => {
+                self.coordinator.handle(now, coordinator::Input::Message { from, message, blob });
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Instant) {
+        if !self.draining {
+            self.draining = true;
+            self.coordinator.handle(now, coordinator::Input::Drain);
+            self.replicas.handle(now, replica::Input::Drain);
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub enum Message {
         /// The whole artifact's size.
         total: u64,
     },
-    /// I do not hold it.
+    /// I do not hold it, or too many have asked: ask another holder.
     Absent {
         /// What.
         artifact: Digest,

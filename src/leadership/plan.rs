@@ -1,5 +1,7 @@
 //! A plan as the mesh holds it: with an epoch, node ids and student digests.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, Epoch, NodeId, PartId};
@@ -29,6 +31,14 @@ pub struct PlannedGroup {
 }
 
 impl EpochPlan {
+    /// Whether it can be a plan: one group a part, in part order without a gap, no member twice in a group.
+    pub(super) fn is_well_formed(&self) -> bool {
+        self.groups.iter().enumerate().all(|(k, group)| {
+            let distinct: BTreeSet<_> = group.members.iter().collect();
+            usize::from(group.part.0) == k && distinct.len() == group.members.len()
+        })
+    }
+
     /// The students that `node` is to hold, in part order.
     pub fn students_of(&self, node: NodeId) -> impl Iterator<Item = (PartId, Digest)> {
         self.groups.iter().filter(move |g| g.members.contains(&node)).map(|g| (g.part, g.student))

@@ -1,5 +1,7 @@
 //! One member as this node sees it.
 
+use serde::{Deserialize, Serialize};
+
 use super::message::{Stamp, Start};
 use super::port::Reason;
 use super::record::Record;
@@ -9,7 +11,8 @@ use crate::id::{Generation, Incarnation, NodeId};
 use crate::time::{Duration, Instant};
 
 /// What this node believes of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// It answers somebody.
     Alive,

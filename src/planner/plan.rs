@@ -1,5 +1,9 @@
 //! What planning produces, and what it is asked for.
 
+use core::fmt;
+use core::str::FromStr;
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::PartId;
@@ -29,6 +33,50 @@ pub enum Strategy {
     /// The optimum; small fleets only.
     Exhaustive,
 }
+
+/// A text that is none of the names it could be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is none of {}", known.join(", "))]
+pub struct ParseNameError {
+    found: String,
+    known: Vec<&'static str>,
+}
+
+macro_rules! named {
+    ($type:ident { $($variant:ident = $name:literal),+ $(,)? }) => {
+        impl $type {
+            /// Every one, in the order in which they are listed to people.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// As fleet files, commands and reports write it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = ParseNameError;
+
+            fn from_str(text: &str) -> Result<Self, ParseNameError> {
+                Self::ALL.iter().copied().find(|one| one.name() == text).ok_or_else(|| ParseNameError {
+                    found: text.to_owned(),
+                    known: Self::ALL.iter().map(|one| one.name()).collect(),
+                })
+            }
+        }
+    };
+}
+
+named!(Objective { Rho = "rho", Nominal = "nominal" });
+named!(Strategy { Search = "search", Rocoin = "rocoin", Bottleneck = "bottleneck", Exhaustive = "exhaustive" });
 
 /// The `[plan]` table of a fleet file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,6 +142,28 @@ pub struct Plan {
     pub feasible: bool,
     /// Why it is not feasible, for people.
     pub reasons: Vec<String>,
+}
+
+/// A part on a device, with the student that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Holding {
+    /// The part.
+    pub part: PartId,
+    /// Which student: an index into the part's candidates.
+    pub student: usize,
+}
+
+impl Plan {
+    /// What each of the fleet's `devices` devices holds.
+    pub fn holdings(&self, devices: usize) -> Vec<BTreeSet<Holding>> {
+        let mut holdings = vec![BTreeSet::new(); devices];
+        for group in &self.groups {
+            for replica in &group.replicas {
+                holdings[replica.device].insert(Holding { part: group.part, student: group.student });
+            }
+        }
+        holdings
+    }
 }
 
 /// The devices that hold one part redundantly.

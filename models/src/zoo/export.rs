@@ -1,0 +1,250 @@
+//! A student as an ONNX file: raw `image` `[batch, …shape]` in, `partial_logits` `[batch, classes]` out.
+//!
+//! Preprocessing and the head are inside. A batch norm that directly follows a convolution is folded into it; the others, which
+//! follow a sum, stay as a scale and a shift. Any ONNX runtime can run the file; it is not this module that checks that one
+//! does: see [`compare`].
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData, activation::relu, module, ops::ConvOptions};
+use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
+use onnx_ir::{Message as _, ModelProto};
+
+use super::head::PartialHead;
+use super::student::Student;
+use super::wrn::{Layers, Wrn};
+
+/// The name of a student's input.
+pub const INPUT: &str = "image";
+
+/// The name of a student's output.
+pub const OUTPUT: &str = "partial_logits";
+
+/// A student that could not be written as ONNX. No file was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The exporter refused the network.
+    #[error("cannot express the student as ONNX: {0}")]
+    Graph(#[from] burn_onnx::export::ExportError),
+    /// The exporter's file could not be read back to name its tensors.
+    #[error("cannot name the inputs and outputs of the student's ONNX file: {0}")]
+    Names(String),
+}
+
+/// The bytes of a student's ONNX file, its head folded in.
+///
+/// # Errors
+/// [`ExportError`], if an operation cannot be expressed; that would be a defect, since the zoo's all can.
+pub fn export_student(student: &Student, head: &PartialHead) -> Result<Vec<u8>, ExportError> {
+    let folded = Folded::new(student, head);
+    let exporter = OnnxExporter::new();
+    let onnx = if student.shape().len() == 3 {
+        export(&exporter, &folded, student, |folded: &Folded, x: Tensor<4>| folded.forward(student.net(), x))
+    } else {
+        export(&exporter, &folded, student, |folded: &Folded, x: Tensor<3>| {
+            let [batch, channels, length] = x.dims();
+            folded.forward(student.net(), x.reshape([batch, channels, 1, length]))
+        })
+    }?;
+    rename(&onnx)
+}
+
+/// How far another runtime's partial logits are from burn's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// The largest absolute difference; infinite where the other's are not numbers or too few.
+    pub absolute: f32,
+    /// The largest absolute partial logit by burn.
+    pub largest: f32,
+}
+
+impl Difference {
+    /// The difference as a share of the largest logit.
+    pub fn relative(&self) -> f32 {
+        self.absolute / self.largest.max(f32::MIN_POSITIVE)
+    }
+}
+
+/// Runs raw images, one by one, through burn and through `run` (one raw image to its partial logits).
+pub fn compare(student: &Student, head: &PartialHead, images: &[f32], run: &dyn Fn(&[f32]) -> Vec<f32>) -> Difference {
+    let size: usize = student.shape().iter().product();
+    let mut difference = Difference { absolute: 0.0, largest: 0.0 };
+    for image in images.chunks_exact(size) {
+        let ours = head.partial_logits(&student.features(image));
+        let other = run(image);
+        for (i, logit) in ours.iter().enumerate() {
+            let gap = other.get(i).map_or(f32::INFINITY, |o| (o - logit).abs());
+            difference.absolute = difference.absolute.max(if gap.is_nan() { f32::INFINITY } else { gap });
+            difference.largest = difference.largest.max(logit.abs());
+        }
+    }
+    difference
+}
+
+fn export<const D: usize>(
+    exporter: &OnnxExporter,
+    folded: &Folded,
+    student: &Student,
+    forward: impl Fn(&Folded, Tensor<D>) -> Tensor<2>,
+) -> Result<Vec<u8>, burn_onnx::export::ExportError> {
+    // Two batches that differ from each other and from 1 show the exporter which axis is dynamic.
+    let sample = |batch: usize| {
+        let shape: Vec<usize> = std::iter::once(batch).chain(student.shape().iter().copied()).collect();
+        Tensor::<D>::zeros(shape, &Device::flex())
+    };
+    let axis = |axis| if axis == 0 { AxisSpec::dynamic("batch") } else { AxisSpec::Static };
+    let spec = [InputSpec::new((0..D).map(axis).collect::<Vec<_>>())];
+    Ok(exporter.export_dynamic(folded, sample(2), sample(3), &spec, forward)?.into_bytes())
+}
+
+/// The exporter numbers its tensors; the mesh goes by names.
+fn rename(onnx: &[u8]) -> Result<Vec<u8>, ExportError> {
+    let mut model = ModelProto::parse_from_bytes(onnx).map_err(|e| ExportError::Names(e.to_string()))?;
+    let graph = model.graph.as_mut().ok_or_else(|| ExportError::Names("it has no graph".to_owned()))?;
+    let ([input], [output]) = (graph.input.as_mut_slice(), graph.output.as_mut_slice()) else {
+        return Err(ExportError::Names("it has not exactly one input and one output".to_owned()));
+    };
+    let renamed = [(input, INPUT), (output, OUTPUT)]
+        .map(|(value, name)| (std::mem::replace(&mut value.name, name.to_owned()), name));
+    for tensor in graph.node.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
+        if let Some((_, name)) = renamed.iter().find(|(old, _)| old == tensor) {
+            *tensor = (*name).to_owned();
+        }
+    }
+    model.write_to_bytes().map_err(|e| ExportError::Names(e.to_string()))
+}
+
+/// A student's constants, in the order in which [`Wrn::walk`] needs them.
+#[derive(Module, Debug)]
+struct Folded {
+    factor: Param<Tensor<4>>,
+    offset: Param<Tensor<4>>,
+    convs: Vec<Param<Tensor<4>>>,
+    biases: Vec<Param<Tensor<1>>>,
+    scales: Vec<Param<Tensor<4>>>,
+    shifts: Vec<Param<Tensor<4>>>,
+    weight: Param<Tensor<2>>,
+    constant: Param<Tensor<1>>,
+}
+
+impl Folded {
+    fn new(student: &Student, head: &PartialHead) -> Self {
+        let (factor, offset) = student.preprocess_affine();
+        let filters = student.filters();
+        let columns = (0..filters).flat_map(|f| head.weight.iter().skip(f).step_by(filters).copied()).collect();
+        let folded = Self {
+            factor: planes(factor),
+            offset: planes(offset),
+            convs: Vec::new(),
+            biases: Vec::new(),
+            scales: Vec::new(),
+            shifts: Vec::new(),
+            weight: constant(columns, [filters, head.classes()]),
+            constant: constant(head.constant.clone(), [head.classes()]),
+        };
+        let mut folding = Folding { student, folded };
+        student.net().walk(&mut folding, ());
+        folding.folded
+    }
+
+    fn forward(&self, net: &Wrn, x: Tensor<4>) -> Tensor<2> {
+        let images = x * self.factor.val() + self.offset.val();
+        let mut unfolding = Unfolding { folded: self, net, convs: 0, biases: 0, norms: 0 };
+        let map = net.walk(&mut unfolding, images);
+        let [batch, filters, _, _] = map.dims();
+        let pooled = module::adaptive_avg_pool2d(map, [1, 1]).reshape([batch, filters]);
+        module::linear(pooled, self.weight.val(), Some(self.constant.val()))
+    }
+}
+
+fn constant<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+    Param::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+fn planes(values: Vec<f32>) -> Param<Tensor<4>> {
+    let channels = values.len();
+    constant(values, [1, channels, 1, 1])
+}
+
+/// Collects the constants along the walk.
+struct Folding<'a> {
+    student: &'a Student,
+    folded: Folded,
+}
+
+impl Folding<'_> {
+    fn push(&mut self, conv: usize, weight: Vec<f32>) {
+        let shape = self.student.net().convs()[conv];
+        self.folded.convs.push(constant(weight, [shape.outputs, shape.inputs, shape.kernel, shape.kernel]));
+    }
+}
+
+impl Layers for Folding<'_> {
+    type Map = ();
+
+    fn conv(&mut self, conv: usize, (): ()) {
+        self.push(conv, self.student.weights.conv(conv).to_vec());
+    }
+
+    fn norm_relu(&mut self, norm: usize, (): ()) {
+        let (scale, shift) = self.student.weights.affine(norm);
+        self.folded.scales.push(planes(scale));
+        self.folded.shifts.push(planes(shift));
+    }
+
+    fn conv_norm_relu(&mut self, conv: usize, norm: usize, (): ()) {
+        let (scale, shift) = self.student.weights.affine(norm);
+        let weight = self.student.weights.conv(conv);
+        let rows = weight.chunks_exact(weight.len() / scale.len());
+        self.push(conv, rows.zip(&scale).flat_map(|(row, s)| row.iter().map(move |w| w * s)).collect());
+        let channels = shift.len();
+        self.folded.biases.push(constant(shift, [channels]));
+    }
+
+    fn add(&mut self, (): (), (): ()) {}
+}
+
+/// Spends the constants along the same walk.
+struct Unfolding<'a> {
+    folded: &'a Folded,
+    net: &'a Wrn,
+    convs: usize,
+    biases: usize,
+    norms: usize,
+}
+
+impl Unfolding<'_> {
+    fn conv2d(&mut self, conv: usize, bias: Option<Tensor<1>>, x: Tensor<4>) -> Tensor<4> {
+        let shape = self.net.convs()[conv];
+        let weight = self.folded.convs[self.convs].val();
+        self.convs += 1;
+        module::conv2d(x, weight, bias, ConvOptions::new([shape.stride; 2], [shape.kernel / 2; 2], [1; 2], 1))
+    }
+}
+
+impl Layers for Unfolding<'_> {
+    type Map = Tensor<4>;
+
+    fn conv(&mut self, conv: usize, x: Tensor<4>) -> Tensor<4> {
+        self.conv2d(conv, None, x)
+    }
+
+    fn norm_relu(&mut self, _norm: usize, x: Tensor<4>) -> Tensor<4> {
+        let (scale, shift) = (self.folded.scales[self.norms].val(), self.folded.shifts[self.norms].val());
+        self.norms += 1;
+        relu(x * scale + shift)
+    }
+
+    fn conv_norm_relu(&mut self, conv: usize, _norm: usize, x: Tensor<4>) -> Tensor<4> {
+        let bias = self.folded.biases[self.biases].val();
+        self.biases += 1;
+        relu(self.conv2d(conv, Some(bias), x))
+    }
+
+    fn add(&mut self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+        a + b
+    }
+}
+
+#[cfg(test)]
+mod tests;

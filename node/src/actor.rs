@@ -1,0 +1,258 @@
+//! The node's actor: it alone drives the core. A step is: take one input, do what comes out, re-arm one sleep.
+//!
+//! It never waits for anything else: students run on workers, the disk has its own threads, each peer's streams have theirs.
+
+mod handle;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use rocoin::bundle::Manifest;
+use rocoin::id::NodeId;
+use rocoin::inference::{Answer, RequestError};
+use rocoin::node::{ClientId, Event, Input, Node, NodeSnapshot, Output};
+use rocoin::time::Instant;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+
+use handle::Command;
+pub use handle::{NodeHandle, NodeStopped};
+
+use crate::clock::Clock;
+use crate::network::{NetworkEvent, NetworkHandle, Outbox};
+use crate::store::StoreHandle;
+use crate::workers::WorkersHandle;
+
+/// Commands from clients that wait; a request beyond is refused as overload.
+const COMMANDS: usize = 1024;
+/// Links, probes and claims that wait; their streams then fill up.
+pub(crate) const CONTROL_MAILBOX: usize = 4096;
+/// Requests, answers and chunks that wait; their streams then fill up.
+pub(crate) const DATA_MAILBOX: usize = 1024;
+/// Finished jobs and writes that wait; the threads then wait too.
+pub(crate) const RESULTS_MAILBOX: usize = 1024;
+/// Events kept for a slow subscriber; it misses older ones.
+const EVENTS: usize = 1024;
+
+/// What the actor drives: the core's [`Node`], or a script in tests.
+pub(crate) trait Machine: Send + 'static {
+    fn handle(&mut self, now: Instant, input: Input);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<(Instant, &'static str)>;
+    fn poll_output(&mut self) -> Option<Output>;
+    fn snapshot(&self) -> NodeSnapshot;
+    /// The manifest of the bundle that is being served.
+    fn serving(&self) -> Option<Arc<Manifest>>;
+}
+
+impl Machine for Node {
+    fn handle(&mut self, now: Instant, input: Input) {
+        self.handle(now, input);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.poll_timeout()
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.poll_output()
+    }
+
+    fn snapshot(&self) -> NodeSnapshot {
+        self.snapshot()
+    }
+
+    fn serving(&self) -> Option<Arc<Manifest>> {
+        self.serving().map(|(_, manifest)| Arc::clone(manifest))
+    }
+}
+
+/// Who carries out what the core wants done.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    pub(crate) network: NetworkHandle,
+    pub(crate) store: StoreHandle,
+    pub(crate) workers: WorkersHandle,
+}
+
+/// Where inputs come from, in the order in which they are taken when several wait.
+#[derive(Debug)]
+pub(crate) struct Mailboxes {
+    pub(crate) control: mpsc::Receiver<NetworkEvent>,
+    pub(crate) results: mpsc::Receiver<Input>,
+    pub(crate) data: mpsc::Receiver<NetworkEvent>,
+}
+
+/// Starts the actor. It ends when the last handle is dropped.
+pub(crate) fn start<M: Machine>(machine: M, clock: Clock, hands: Hands, mailboxes: Mailboxes) -> NodeHandle {
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let (events, _) = broadcast::channel(EVENTS);
+    let (serving, serving_seen) = watch::channel(machine.serving());
+    let (drained, drained_seen) = watch::channel(false);
+    let actor = Actor {
+        machine,
+        clock,
+        hands,
+        mailboxes,
+        commands: command_queue,
+        refused: VecDeque::new(),
+        outboxes: BTreeMap::new(),
+        clients: BTreeMap::new(),
+        events: events.clone(),
+        serving,
+        drained,
+    };
+    tokio::spawn(actor.run());
+    NodeHandle::new(commands, events, serving_seen, drained_seen)
+}
+
+struct Actor<M> {
+    machine: M,
+    clock: Clock,
+    hands: Hands,
+    mailboxes: Mailboxes,
+    commands: mpsc::Receiver<Command>,
+    /// What a full queue answered; taken as inputs one at a time, so that no output is handled inside another.
+    refused: VecDeque<Input>,
+    outboxes: BTreeMap<NodeId, Outbox>,
+    clients: BTreeMap<ClientId, oneshot::Sender<Result<Answer, RequestError>>>,
+    events: broadcast::Sender<Event>,
+    serving: watch::Sender<Option<Arc<Manifest>>>,
+    drained: watch::Sender<bool>,
+}
+
+impl<M: Machine> Actor<M> {
+    async fn run(mut self) {
+        self.carry_out();
+        let sleep = sleep_until(tokio::time::Instant::now());
+        tokio::pin!(sleep);
+        loop {
+            let timeout = self.machine.poll_timeout().map(|(due, _)| self.clock.deadline(due));
+            if let Some(due) = timeout
+                && sleep.deadline() != due
+            {
+                sleep.as_mut().reset(due);
+            }
+            tokio::select! {
+                biased;
+                () = &mut sleep, if timeout.is_some() => self.machine.handle_timeout(self.clock.now()),
+                Some(event) = self.mailboxes.control.recv() => self.on_network(event),
+                Some(input) = async { self.refused.pop_front() } => self.machine.handle(self.clock.now(), input),
+                Some(input) = self.mailboxes.results.recv() => self.machine.handle(self.clock.now(), input),
+                Some(event) = self.mailboxes.data.recv() => self.on_network(event),
+                command = self.commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => return,
+                },
+            }
+            self.carry_out();
+        }
+    }
+
+    fn on_network(&mut self, event: NetworkEvent) {
+        let input = match event {
+            NetworkEvent::LinkUp { peer, outbox } => {
+                self.outboxes.insert(peer, outbox);
+                Input::LinkUp { peer }
+            }
+            NetworkEvent::LinkDown { peer } => {
+                self.outboxes.remove(&peer);
+                Input::LinkDown { peer }
+            }
+            NetworkEvent::Message { from, message, blob } => Input::Message { from, message, blob },
+        };
+        self.machine.handle(self.clock.now(), input);
+    }
+
+    fn on_command(&mut self, command: Command) {
+        let input = match command {
+            Command::Request { client, request, reply } => {
+                self.clients.insert(client, reply);
+                Input::Request { client, request }
+            }
+            Command::Cancel { client } => {
+                if self.clients.remove(&client).is_none() {
+                    return;
+                }
+                Input::CancelRequest { client }
+            }
+            Command::Deploy { bundle, manifest } => Input::Deploy { bundle, manifest },
+            Command::Drain => Input::Drain,
+            Command::Snapshot { reply } => {
+                // Who asked may be gone.
+                let _ = reply.send(self.machine.snapshot());
+                return;
+            }
+        };
+        self.machine.handle(self.clock.now(), input);
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            if let Err(refused) = self.carry_out_one(output) {
+                self.refused.push_back(refused);
+            }
+        }
+        let serving = self.machine.serving();
+        self.serving.send_if_modified(|old| {
+            let same = match (&*old, &serving) {
+                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            *old = serving;
+            !same
+        });
+    }
+
+    /// The error is what the core is to hear instead of a result.
+    fn carry_out_one(&mut self, output: Output) -> Result<(), Input> {
+        match output {
+            Output::Send { to, message, blob } => {
+                if let Some(outbox) = self.outboxes.get(&to) {
+                    outbox.send(message, blob);
+                }
+            }
+            Output::Dial { peer, addresses } => {
+                self.hands.network.dial(peer, addresses.iter().filter_map(|a| a.parse().ok()).collect());
+            }
+            Output::Run { job, student, input } => return self.hands.workers.run(job, student, input),
+            Output::Load { student } => return self.hands.workers.load(student),
+            Output::Unload { student } => return self.hands.workers.unload(student),
+            Output::Store { artifact, bytes } => return self.hands.store.put(artifact, bytes),
+            Output::ReadChunk { to, artifact, offset, length } => {
+                return self.hands.store.read_chunk(to, artifact, offset, length);
+            }
+            Output::Persist { write, durable } => return self.hands.store.persist(write, durable),
+            Output::Answer { client, result } => {
+                if let Some(reply) = self.clients.remove(&client) {
+                    // The client may be gone.
+                    let _ = reply.send(result);
+                }
+            }
+            Output::Event(event) => self.on_event(event),
+            Output::Drained => {
+                self.drained.send_replace(true);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_event(&self, event: Event) {
+        match &event {
+            Event::Membership(event) => tracing::info!(?event, "membership"),
+            Event::Leadership(event) => tracing::info!(?event, "leadership"),
+            Event::Deployment(event) => tracing::info!(?event, "deployment"),
+            Event::Inference(event) => tracing::debug!(?event, "inference"),
+        }
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+}

@@ -1,0 +1,14 @@
+//! The commands of `rocoin`, one file each.
+
+pub mod node;
+pub mod plan;
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+/// Prints what went wrong, cause by cause, and gives the exit code: 1 failed, 2 wrong usage.
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    if error.downcast_ref::<ConfigError>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}

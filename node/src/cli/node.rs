@@ -1,0 +1,103 @@
+//! `rocoin node`: runs a device until it is told to stop.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, Settings};
+use crate::device::{Device, DeviceHandle};
+use crate::files::write_atomic;
+use crate::http::{self, Api};
+use crate::telemetry::{self, LogFormat};
+
+/// Threads for the mesh and HTTP; students have their own.
+const RUNTIME_THREADS: usize = 2;
+/// What is not finished after this long is given up. Longer than any request's usual deadline.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs a device: it finds the others, holds and runs students, answers requests, and leads if it is chosen
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// TOML file with settings, named as the flags are, with underscores
+    #[arg(long, env = "ROCOIN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look
+    #[arg(long, env = "ROCOIN_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Runs until SIGTERM or Ctrl-C, then leaves the mesh.
+///
+/// # Errors
+/// Whatever keeps the device from starting.
+pub fn run(args: NodeArgs) -> anyhow::Result<()> {
+    telemetry::init(args.log_format);
+    let file = args.config.as_deref().map(Settings::load).transpose()?.unwrap_or_default();
+    let config = args.settings.over(file).resolve()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(run_device(config))
+}
+
+async fn run_device(config: Config) -> anyhow::Result<()> {
+    let announce_file = config.announce_file.clone();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let device = Device::start(config).await?;
+    let addresses: Vec<String> = device.addresses.borrow().iter().map(ToString::to_string).collect();
+    tracing::info!(node = %device.id, ?addresses, http = %device.http, capability = ?device.capability, "this node is up");
+    if let Some(path) = &announce_file {
+        announce(path, &device, &addresses)?;
+    }
+    let node = device.node.clone();
+    let api = Api {
+        node: device.node.clone(),
+        store: device.store.clone(),
+        faults: device.faults.clone(),
+        token: device.http_token.clone(),
+    };
+    let listener = tokio::net::TcpListener::from_std(device.http_listener).context("cannot serve HTTP")?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(http::serve(listener, api, async {
+        // A dropped sender stops it as well.
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("leaving the mesh");
+    match tokio::time::timeout(DRAIN_TIMEOUT, node.drain()).await {
+        Ok(result) => result?,
+        Err(_) => tracing::warn!("gave up requests that were still open"),
+    }
+    let _ = stop.send(());
+    // Idle keep-alive connections must not hold up the end.
+    let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+    if let Some(path) = announce_file {
+        let _ = std::fs::remove_file(path);
+    }
+    tracing::info!("left");
+    Ok(())
+}
+
+/// For whoever started this node on port 0.
+fn announce(path: &Path, device: &DeviceHandle, addresses: &[String]) -> anyhow::Result<()> {
+    let announcement = json!({
+        "schema": "rocoin.announce/1",
+        "node": device.id,
+        "pid": std::process::id(),
+        "addresses": addresses,
+        "http": device.http,
+    });
+    Ok(write_atomic(path, announcement.to_string().as_bytes())?)
+}

@@ -1,0 +1,175 @@
+//! Files that must be whole or absent, and files that must stay secret.
+//!
+//! It knows nothing of what is in them.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// How a temporary file's name begins; one that a killed process left behind is removed at the next start.
+pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// What went wrong with a file, with its path and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The operating system refused. A file that was to be written is as it was before.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A secret that others can read is none. Nothing was read.
+    #[error("{} is readable by others (mode {mode:03o}); make it yours alone: chmod 600 {}", path.display(), path.display())]
+    ReadableByOthers {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file is larger than anything that belongs there. Nothing was read.
+    #[error("{} has {bytes} bytes, more than the {max} that belong there", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// The content is not what it has to be.
+    #[error("{}: {what}", path.display())]
+    Content {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+}
+
+impl FileError {
+    /// Whether the file just is not there.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Turns an I/O error into one that names the action and the path.
+pub(crate) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
+    move |source| FileError::Io { action, path: path.to_owned(), source }
+}
+
+/// Makes a folder that is its owner's alone, and its parents.
+pub(crate) fn create_private_dir(path: &Path) -> Result<(), FileError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create the folder", path))
+}
+
+/// Writes a file readable by its owner alone: after a crash at any instant it is either the old one or the new one, synced.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let (temporary, folder) = write_temporary(path, bytes).map_err(failed("write", path))?;
+    temporary.persist(path).map_err(|e| failed("write", path)(e.error))?;
+    sync_dir(&folder)
+}
+
+/// As [`write_atomic`], but an existing file is an error and stays.
+pub(crate) fn create_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let (temporary, folder) = write_temporary(path, bytes).map_err(failed("create", path))?;
+    temporary.persist_noclobber(path).map_err(|e| failed("create", path)(e.error))?;
+    sync_dir(&folder)
+}
+
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<(tempfile::NamedTempFile, PathBuf)> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    };
+    let mut temporary = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(&folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    Ok((temporary, folder))
+}
+
+fn sync_dir(folder: &Path) -> Result<(), FileError> {
+    File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed("sync the folder", folder))
+}
+
+/// Reads a file of at most `max` bytes.
+pub(crate) fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(failed("read", path))?;
+    let bytes = file.metadata().map_err(failed("read", path))?.len();
+    if bytes > max {
+        return Err(FileError::TooLarge { path: path.to_owned(), bytes, max });
+    }
+    let mut content = Vec::new();
+    file.take(max).read_to_end(&mut content).map_err(failed("read", path))?;
+    Ok(content)
+}
+
+/// Reads a small text that nobody but its owner may read.
+pub(crate) fn read_secret(path: &Path) -> Result<String, FileError> {
+    const SECRET_BYTES_MAX: u64 = 4096;
+    let mode = fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(FileError::ReadableByOthers { path: path.to_owned(), mode });
+    }
+    String::from_utf8(read_bounded(path, SECRET_BYTES_MAX)?)
+        .map_err(|_| FileError::Content { path: path.to_owned(), what: "it is not text".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_file_replaces_the_old_one_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        write_atomic(&path, b"old").unwrap();
+        write_atomic(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn creating_over_an_existing_file_is_refused_and_keeps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        create_atomic(&path, b"first").unwrap();
+        assert!(create_atomic(&path, b"second").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_file_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = dir.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        fs::write(taken.join("inside"), b"").unwrap();
+        assert!(write_atomic(&taken, b"bytes").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused_with_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        write_atomic(&path, b"secret").unwrap();
+        assert_eq!(read_secret(&path).unwrap(), "secret");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = read_secret(&path).unwrap_err().to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_file_beyond_its_bound_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("large");
+        fs::write(&path, [0; 11]).unwrap();
+        assert!(matches!(read_bounded(&path, 10), Err(FileError::TooLarge { bytes: 11, max: 10, .. })));
+    }
+}

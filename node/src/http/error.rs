@@ -1,0 +1,88 @@
+//! How failures look over HTTP: a status code and `{"error": "…"}`.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rocoin::inference::RequestError;
+use serde_json::json;
+
+use crate::actor::NodeStopped;
+
+/// Why a call over HTTP failed. Nothing was changed by it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The caller's tensors, parameters or body do not fit.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The body is larger than its bound.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The token is missing or wrong.
+    #[error("this node wants its token: send the header `Authorization: Bearer …`")]
+    Unauthorized,
+    /// Another model is served, or none.
+    #[error("model {asked:?} is not served here; {}", served.as_ref().map_or_else(|| "none is".to_owned(), |s| format!("{s:?} is")))]
+    UnknownModel {
+        /// What the caller asked for.
+        asked: String,
+        /// What is served.
+        served: Option<String>,
+    },
+    /// Not every part has a replica.
+    #[error("{served} of {parts} parts are served")]
+    NotReady {
+        /// Parts with a ready replica.
+        served: usize,
+        /// Parts of the bundle; 0 before a first plan.
+        parts: usize,
+    },
+    /// The request ended without an answer.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The node is shutting down.
+    #[error(transparent)]
+    Stopped(#[from] NodeStopped),
+    /// This node's own trouble, a full disk for one.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<JsonRejection> for HttpError {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge(rejection.body_text()),
+            _ => Self::BadRequest(rejection.body_text()),
+        }
+    }
+}
+
+impl HttpError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) | Self::Request(RequestError::BadInput(_)) => StatusCode::BAD_REQUEST,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::UnknownModel { .. } => StatusCode::NOT_FOUND,
+            Self::Request(RequestError::Deadline { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotReady { .. } | Self::Stopped(_) | Self::Request(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = Json(json!({ "error": self.to_string() }));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = match &self {
+                Self::Request(RequestError::Overloaded { retry_after }) => retry_after.as_secs_f64().ceil().max(1.0),
+                _ => 1.0,
+            };
+            return (status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response();
+        }
+        (status, body).into_response()
+    }
+}

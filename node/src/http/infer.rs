@@ -1,0 +1,177 @@
+//! `POST /v2/models/{model}/infer` with JSON tensors: one image in, its logits and label out.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use rocoin::blob::Blob;
+use rocoin::bundle::Manifest;
+use rocoin::inference::{Answer, Request};
+use rocoin::time::Duration;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Api, HttpError, model};
+
+/// A request's deadline where it names none.
+const DEADLINE_MS_DEFAULT: u64 = 2_000;
+
+/// The body of an inference request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InferRequest {
+    /// The client's own name for it; echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Exactly one tensor.
+    pub inputs: Vec<InputTensor>,
+    /// How it is to be answered.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+/// Request parameters; unknown ones are ignored, as the protocol wants it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Parameters {
+    /// From now; 2,000 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// No answer with fewer parts than this; 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_parts: Option<usize>,
+}
+
+/// A tensor of a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InputTensor {
+    /// As the model's metadata has it.
+    pub name: String,
+    /// The image's, with or without a leading batch of 1.
+    pub shape: Vec<usize>,
+    /// `FP32` or `UINT8`.
+    pub datatype: String,
+    /// Row-major numbers, flat or nested.
+    pub data: Value,
+}
+
+/// The body of an answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InferResponse {
+    /// The model's name.
+    pub model_name: String,
+    /// Its version.
+    pub model_version: String,
+    /// The client's own name for the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// `degraded`, `parts_used`, `parts_missing`, `replicas`, `epoch`.
+    pub parameters: Value,
+    /// `logits` and `label`.
+    pub outputs: Vec<OutputTensor>,
+}
+
+/// A tensor of an answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutputTensor {
+    /// `logits` or `label`.
+    pub name: String,
+    /// With a leading batch of 1.
+    pub shape: Vec<usize>,
+    /// `FP32` or `BYTES`.
+    pub datatype: String,
+    /// Row-major.
+    pub data: Value,
+}
+
+pub(super) async fn infer(
+    State(api): State<Api>,
+    Path(model): Path<String>,
+    body: Result<Json<InferRequest>, JsonRejection>,
+) -> Result<Json<InferResponse>, HttpError> {
+    let manifest = model::served(&api, &model).await?;
+    let Json(body) = body?;
+    let request = parse(&body, &manifest).map_err(HttpError::BadRequest)?;
+    let answer = api.node.request(request).await?;
+    Ok(Json(respond(&answer, &manifest, body.id)))
+}
+
+fn parse(body: &InferRequest, manifest: &Manifest) -> Result<Request, String> {
+    let [input] = body.inputs.as_slice() else {
+        return Err(format!("inputs has {} tensors; this model takes exactly one", body.inputs.len()));
+    };
+    let expected = &manifest.input;
+    if input.name != expected.name {
+        return Err(format!("inputs[0].name is {:?}; this model takes {:?}", input.name, expected.name));
+    }
+    if !matches!(input.datatype.as_str(), "FP32" | "UINT8") {
+        return Err(format!("inputs[0].datatype is {:?}; FP32 and UINT8 are taken", input.datatype));
+    }
+    let image = match input.shape.as_slice() {
+        [1, image @ ..] if image.len() == expected.shape.len() => image,
+        whole => whole,
+    };
+    if image != expected.shape {
+        return Err(format!("inputs[0].shape is {:?}; this model takes [1, {:?}]", input.shape, expected.shape));
+    }
+    let mut values = Vec::with_capacity(expected.elements());
+    flatten(&input.data, expected.elements(), &mut values)?;
+    if values.len() != expected.elements() {
+        return Err(format!("inputs[0].data has {} numbers; its shape has {}", values.len(), expected.elements()));
+    }
+    Ok(Request {
+        input: Blob::from_floats(&values),
+        deadline: Duration::from_millis(body.parameters.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT)),
+        min_parts: body.parameters.min_parts.unwrap_or(1),
+    })
+}
+
+fn flatten(data: &Value, most: usize, into: &mut Vec<f32>) -> Result<(), String> {
+    match data {
+        Value::Array(items) => items.iter().try_for_each(|item| flatten(item, most, into)),
+        _ if into.len() >= most => Err(format!("inputs[0].data has more than the {most} numbers of its shape")),
+        Value::Number(number) => {
+            #[expect(clippy::cast_possible_truncation, reason = "tensors are f32; what overflows is refused below")]
+            let value = number.as_f64().unwrap_or(f64::NAN) as f32;
+            if !value.is_finite() {
+                return Err(format!("inputs[0].data: {number} is no finite 32-bit float"));
+            }
+            into.push(value);
+            Ok(())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => {
+            Err(format!("inputs[0].data holds {data}, which is no number"))
+        }
+    }
+}
+
+fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferResponse {
+    let best = (0..answer.logits.len()).max_by(|&a, &b| answer.logits[a].total_cmp(&answer.logits[b]));
+    let label = best.and_then(|class| manifest.labels.get(class));
+    let used: Vec<u16> = answer.parts.iter().map(|p| p.part.0).collect();
+    let missing: Vec<u16> = answer.missing.iter().map(|p| p.0).collect();
+    let replicas: Vec<String> = answer.parts.iter().map(|p| p.replica.to_string()).collect();
+    InferResponse {
+        model_name: manifest.name.clone(),
+        model_version: manifest.version.clone(),
+        id,
+        parameters: json!({
+            "degraded": answer.is_degraded(),
+            "parts_used": used,
+            "parts_missing": missing,
+            "replicas": replicas,
+            "epoch": answer.epoch.map(|e| e.to_string()),
+        }),
+        outputs: vec![
+            OutputTensor {
+                name: "logits".to_owned(),
+                shape: vec![1, answer.logits.len()],
+                datatype: "FP32".to_owned(),
+                data: json!(answer.logits),
+            },
+            OutputTensor {
+                name: "label".to_owned(),
+                shape: vec![1],
+                datatype: "BYTES".to_owned(),
+                data: json!([label]),
+            },
+        ],
+    }
+}

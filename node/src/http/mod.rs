@@ -1,0 +1,90 @@
+//! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, bundles and,
+//! where it is switched on, faults.
+//!
+//! Bounds: a body is at most [`INFER_BYTES_MAX`] (inference) or [`BUNDLE_BYTES_MAX`] (bundles); beyond that the answer is 413.
+
+mod bundles;
+mod error;
+mod faults;
+mod infer;
+mod model;
+mod token;
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use rocoin::node::NodeSnapshot;
+use tokio::net::TcpListener;
+
+pub use self::error::HttpError;
+pub use self::infer::{InferRequest, InferResponse, InputTensor, OutputTensor};
+use crate::actor::NodeHandle;
+use crate::network::FaultSwitch;
+use crate::store::Store;
+
+/// Bytes of an inference request's body; a 224×224×3 image in JSON is about 2 MB.
+const INFER_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a bundle's tar file.
+const BUNDLE_BYTES_MAX: usize = 1 << 30;
+
+/// What the handlers work with.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The node actor.
+    pub node: NodeHandle,
+    /// Where a deployed bundle's artifacts go.
+    pub store: Arc<Store>,
+    /// Present if the node was started with `--fault-injection`.
+    pub faults: Option<FaultSwitch>,
+    /// Asked for in every request, if there is one.
+    pub token: Option<String>,
+}
+
+/// Serves until `stop` resolves; then finishes the requests in flight.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(api)).with_graceful_shutdown(stop).await
+}
+
+fn router(api: Api) -> Router {
+    let mut routes = Router::new()
+        .route("/v2", get(model::server))
+        .route("/v2/health/live", get(live))
+        .route("/v2/health/ready", get(ready))
+        .route("/v2/models/{model}", get(model::metadata))
+        .route("/v2/models/{model}/ready", get(model::ready))
+        .route("/v2/models/{model}/infer", post(infer::infer).layer(DefaultBodyLimit::max(INFER_BYTES_MAX)))
+        .route("/api/status", get(status))
+        .route("/api/bundles", post(bundles::deploy).layer(DefaultBodyLimit::max(BUNDLE_BYTES_MAX)));
+    if api.faults.is_some() {
+        routes = routes.route("/api/faults", post(faults::set));
+    }
+    routes.layer(middleware::from_fn_with_state(api.clone(), token::demand)).with_state(api)
+}
+
+async fn live() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Ready means that every part of a bundle has a replica that this node reaches.
+async fn ready(State(api): State<Api>) -> Result<StatusCode, HttpError> {
+    let snapshot = api.node.snapshot().await?;
+    if snapshot.draining || snapshot.parts.is_empty() || snapshot.parts_served < snapshot.parts.len() {
+        return Err(HttpError::NotReady { served: snapshot.parts_served, parts: snapshot.parts.len() });
+    }
+    Ok(StatusCode::OK)
+}
+
+async fn status(State(api): State<Api>) -> Result<Json<NodeSnapshot>, HttpError> {
+    Ok(Json(api.node.snapshot().await?))
+}

@@ -1,0 +1,82 @@
+//! What went over the links, counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rocoin::node::Lane;
+
+/// Counters of one lane, over all peers, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneCounts {
+    /// Frames sent.
+    pub sent: u64,
+    /// Bytes of them.
+    pub sent_bytes: u64,
+    /// Frames received.
+    pub received: u64,
+    /// Bytes of them.
+    pub received_bytes: u64,
+    /// Frames dropped because the peer's queue was full.
+    pub dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct LaneCounters {
+    sent: AtomicU64,
+    sent_bytes: AtomicU64,
+    received: AtomicU64,
+    received_bytes: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// What went over the links since the start; shared by all lanes' tasks.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkCounters(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    lanes: [LaneCounters; 3],
+    offences: AtomicU64,
+}
+
+impl NetworkCounters {
+    /// The counts of one lane.
+    pub fn lane(&self, lane: Lane) -> LaneCounts {
+        let counters = self.of(lane);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LaneCounts {
+            sent: read(&counters.sent),
+            sent_bytes: read(&counters.sent_bytes),
+            received: read(&counters.received),
+            received_bytes: read(&counters.received_bytes),
+            dropped: read(&counters.dropped),
+        }
+    }
+
+    /// How many peers were disconnected for what they sent.
+    pub fn offences(&self) -> u64 {
+        self.0.offences.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn sent(&self, lane: Lane, bytes: usize) {
+        self.of(lane).sent.fetch_add(1, Ordering::Relaxed);
+        self.of(lane).sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn received(&self, lane: Lane, bytes: usize) {
+        self.of(lane).received.fetch_add(1, Ordering::Relaxed);
+        self.of(lane).received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn dropped(&self, lane: Lane) {
+        self.of(lane).dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn offended(&self) {
+        self.0.offences.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn of(&self, lane: Lane) -> &LaneCounters {
+        &self.0.lanes[super::link::index(lane)]
+    }
+}

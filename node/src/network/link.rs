@@ -1,0 +1,281 @@
+//! A link to one peer: three lanes, each an outgoing stream with a bounded queue and a task, and an incoming one with a task.
+//!
+//! A lane that breaks while the connection stands is opened again. Nothing is resent: delivery is best effort.
+
+use std::time::Duration;
+
+use futures::io::BufReader;
+use futures::{AsyncReadExt as _, AsyncWriteExt as _};
+use libp2p::{PeerId, Stream, StreamProtocol};
+use libp2p_stream::OpenStreamError;
+use rocoin::blob::Blob;
+use rocoin::id::NodeId;
+use rocoin::node::Lane;
+use rocoin::wire::{Message, decode, encode};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::bucket::Bucket;
+use super::faults::Gate;
+use super::frame::{ReadError, read_frame, write_frame};
+use super::{Deliver, NetworkCounters, NetworkEvent};
+
+pub(super) const LANES: [Lane; 3] = [Lane::Control, Lane::Inference, Lane::Bulk];
+/// Frames that wait for one peer in one lane; one more is dropped and counted.
+const QUEUE: usize = 256;
+/// What a reader sends when it listens, so that nothing is written into a stream nobody reads.
+const READY: u8 = 1;
+/// A stream that is not ready after this long is opened again.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Before a broken lane is opened again.
+const REOPEN_AFTER: Duration = Duration::from_millis(50);
+
+pub(super) const fn index(lane: Lane) -> usize {
+    match lane {
+        Lane::Control => 0,
+        Lane::Inference => 1,
+        Lane::Bulk => 2,
+    }
+}
+
+/// The lane's protocol; the version is the wire's.
+pub(super) const fn protocol(lane: Lane) -> StreamProtocol {
+    StreamProtocol::new(match lane {
+        Lane::Control => "/rocoin/control/1",
+        Lane::Inference => "/rocoin/inference/1",
+        Lane::Bulk => "/rocoin/bulk/1",
+    })
+}
+
+#[derive(Debug)]
+struct Queued {
+    message: Message,
+    blob: Blob,
+    since: Instant,
+}
+
+/// Where messages to one peer go.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox {
+    lanes: [mpsc::Sender<Queued>; 3],
+    counters: NetworkCounters,
+}
+
+impl Outbox {
+    /// Queues a message; drops it if the lane's queue is full or the link is gone.
+    pub(crate) fn send(&self, message: Message, blob: Blob) {
+        let lane = message.lane();
+        if self.lanes[index(lane)].try_send(Queued { message, blob, since: Instant::now() }).is_err() {
+            self.counters.dropped(lane);
+        }
+    }
+}
+
+/// What a link's tasks tell the network's.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// The control lane can be written to.
+    Open { link: u64, peer: PeerId },
+    /// The peer does not speak our version.
+    OtherVersion { peer: PeerId },
+    /// The peer sent what no peer of ours sends.
+    Offence { peer: PeerId, what: String },
+}
+
+/// What all links share.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) deliver: Deliver,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) gate: Gate,
+    pub(super) counters: NetworkCounters,
+}
+
+/// A link to one peer. Its tasks end when it is dropped.
+#[derive(Debug)]
+pub(super) struct Link {
+    id: u64,
+    peer: PeerId,
+    node: NodeId,
+    tasks: JoinSet<()>,
+    outbox: Outbox,
+    shared: Shared,
+    /// Incoming streams that wait until the link is up, so that the node hears of the link before it hears its messages.
+    waiting: Vec<(Lane, Stream)>,
+    up: bool,
+}
+
+impl Link {
+    /// Starts to open the outgoing lanes; [`Report::Open`] tells when they can be used.
+    pub(super) fn start(
+        id: u64,
+        peer: PeerId,
+        node: NodeId,
+        streams: &libp2p_stream::Control,
+        shared: &Shared,
+    ) -> Self {
+        let mut tasks = JoinSet::new();
+        let lanes = LANES.map(|lane| {
+            let (sender, queue) = mpsc::channel(QUEUE);
+            let writer = Writer { link: id, peer, node, lane, streams: streams.clone(), shared: shared.clone() };
+            tasks.spawn(writer.run(queue));
+            sender
+        });
+        let outbox = Outbox { lanes, counters: shared.counters.clone() };
+        Self { id, peer, node, tasks, outbox, shared: shared.clone(), waiting: Vec::new(), up: false }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// The link can be used: incoming lanes are read from now on.
+    pub(super) fn set_up(&mut self) -> Outbox {
+        self.up = true;
+        for (lane, stream) in std::mem::take(&mut self.waiting) {
+            self.read(lane, stream);
+        }
+        self.outbox.clone()
+    }
+
+    /// The peer opened a lane.
+    pub(super) fn accept(&mut self, lane: Lane, stream: Stream) {
+        if self.up {
+            self.read(lane, stream);
+        } else if self.waiting.len() < 2 * LANES.len() {
+            self.waiting.push((lane, stream));
+        }
+    }
+
+    fn read(&mut self, lane: Lane, stream: Stream) {
+        while self.tasks.try_join_next().is_some() {}
+        let reader = Reader { peer: self.peer, node: self.node, lane, shared: self.shared.clone() };
+        self.tasks.spawn(reader.run(stream));
+    }
+}
+
+/// Says to the peer that its stream is read; to be called before [`Link::accept`].
+pub(super) async fn confirm(stream: &mut Stream) -> std::io::Result<()> {
+    stream.write_all(&[READY]).await?;
+    stream.flush().await
+}
+
+struct Writer {
+    link: u64,
+    peer: PeerId,
+    node: NodeId,
+    lane: Lane,
+    streams: libp2p_stream::Control,
+    shared: Shared,
+}
+
+impl Writer {
+    async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+        loop {
+            match timeout(OPEN_TIMEOUT, self.open()).await {
+                Ok(Ok(mut stream)) => {
+                    if self.lane == Lane::Control {
+                        let _ = self.shared.reports.send(Report::Open { link: self.link, peer: self.peer }).await;
+                    }
+                    while let Some(queued) = queue.recv().await {
+                        if self.write(&mut stream, queued).await.is_err() {
+                            break;
+                        }
+                    }
+                    if queue.is_closed() {
+                        return;
+                    }
+                }
+                Ok(Err(OpenStreamError::UnsupportedProtocol(_))) => {
+                    let _ = self.shared.reports.send(Report::OtherVersion { peer: self.peer }).await;
+                    return;
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+            sleep(REOPEN_AFTER).await;
+        }
+    }
+
+    async fn open(&mut self) -> Result<Stream, OpenStreamError> {
+        let mut stream = self.streams.open_stream(self.peer, protocol(self.lane)).await?;
+        stream.read_exact(&mut [READY]).await?;
+        Ok(stream)
+    }
+
+    async fn write(&self, stream: &mut Stream, queued: Queued) -> std::io::Result<()> {
+        if !self.shared.gate.lets_out(self.node) {
+            return Ok(());
+        }
+        let delay = self.shared.gate.delay(self.node);
+        if !delay.is_zero() {
+            sleep_until(queued.since + delay).await;
+        }
+        match encode(&queued.message, &queued.blob) {
+            Ok(frame) => {
+                write_frame(stream, &frame).await?;
+                self.shared.counters.sent(self.lane, frame.len() + 4);
+            }
+            Err(e) => {
+                tracing::warn!(peer = %self.node.short(), "left out a message: {e}");
+                self.shared.counters.dropped(self.lane);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Reader {
+    peer: PeerId,
+    node: NodeId,
+    lane: Lane,
+    shared: Shared,
+}
+
+impl Reader {
+    async fn run(self, stream: Stream) {
+        if let Err(what) = self.read_all(BufReader::new(stream)).await {
+            let _ = self.shared.reports.send(Report::Offence { peer: self.peer, what }).await;
+        }
+    }
+
+    /// Reads until the stream ends; the error is what the peer did wrong.
+    async fn read_all(&self, mut stream: BufReader<Stream>) -> Result<(), String> {
+        let mut bucket = Bucket::of(self.lane, Instant::now());
+        loop {
+            let frame = match read_frame(&mut stream, self.lane).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) | Err(ReadError::Io(_)) => return Ok(()),
+                Err(oversized @ ReadError::Oversized { .. }) => return Err(oversized.to_string()),
+            };
+            self.shared.counters.received(self.lane, frame.len() + 4);
+            if !bucket.take(Instant::now()) {
+                return Err(format!("too many frames in the {:?} lane", self.lane));
+            }
+            let (message, blob) = decode(&frame).map_err(|e| e.to_string())?;
+            if message.lane() != self.lane {
+                return Err(format!("a message of the {:?} lane in the {:?} lane", message.lane(), self.lane));
+            }
+            if self.shared.gate.lets_in(self.node) {
+                self.deliver(NetworkEvent::Message { from: self.node, message, blob }).await;
+            }
+        }
+    }
+
+    /// Waits while the node is busy: the peer's stream then fills up, and its queue.
+    async fn deliver(&self, event: NetworkEvent) {
+        let mailbox = match self.lane {
+            Lane::Control => &self.shared.deliver.control,
+            Lane::Inference | Lane::Bulk => &self.shared.deliver.data,
+        };
+        let _ = mailbox.send(event).await;
+    }
+}

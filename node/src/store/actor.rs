@@ -1,0 +1,157 @@
+//! The threads that touch the disk, so that the node's loop never waits for it: one for the durable state, which must not wait
+//! behind a large artifact, and one for artifacts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+
+use rocoin::blob::Blob;
+use rocoin::id::{Digest, NodeId};
+use rocoin::node::{Durable, Input, WriteId};
+use tokio::sync::mpsc;
+
+use super::{Store, StateDir, durable, durable_path};
+
+/// Tasks that wait for the disk; one more is refused, and the node hears so.
+const QUEUE: usize = 1024;
+
+/// One piece of work on artifacts.
+#[derive(Debug)]
+enum Task {
+    Put { artifact: Digest, bytes: Blob },
+    ReadChunk { to: NodeId, artifact: Digest, offset: u64, length: u32 },
+}
+
+/// Gives work to the disk's threads; what comes of it is an [`Input`] to the node.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreHandle {
+    tasks: SyncSender<Task>,
+    writes: SyncSender<(WriteId, Durable)>,
+}
+
+impl StoreHandle {
+    /// Write an artifact. The refusal, if the queue is full, is to be fed back.
+    pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Input> {
+        let refused = Input::ArtifactStored { artifact, result: Err(BUSY.to_owned()) };
+        give(&self.tasks, Task::Put { artifact, bytes }, refused)
+    }
+
+    /// Read a piece of an artifact.
+    pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Input> {
+        let refused = Input::ChunkRead { to, artifact, offset, chunk: None };
+        give(&self.tasks, Task::ReadChunk { to, artifact, offset, length }, refused)
+    }
+
+    /// Write the durable state.
+    pub(crate) fn persist(&self, write: WriteId, durable: Durable) -> Result<(), Input> {
+        give(&self.writes, (write, durable), Input::Persisted { write, result: Err(BUSY.to_owned()) })
+    }
+}
+
+const BUSY: &str = "the disk is too slow: too many writes are waiting";
+
+fn give<T>(queue: &SyncSender<T>, task: T, refused: Input) -> Result<(), Input> {
+    match queue.try_send(task) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(refused),
+    }
+}
+
+/// The disk's threads. They end when the last handle is dropped.
+#[derive(Debug)]
+pub(crate) struct StoreActor;
+
+impl StoreActor {
+    /// Starts both threads.
+    pub(crate) fn start(
+        state: &StateDir,
+        artifacts: Arc<Store>,
+        done: mpsc::Sender<Input>,
+    ) -> std::io::Result<StoreHandle> {
+        let (tasks, task_queue) = sync_channel(QUEUE);
+        let (writes, write_queue) = sync_channel(QUEUE);
+        let path = durable_path(state.path());
+        let written = done.clone();
+        thread::Builder::new()
+            .name("rocoin-state".to_owned())
+            .spawn(move || write_states(&path, &write_queue, &written))?;
+        thread::Builder::new()
+            .name("rocoin-artifacts".to_owned())
+            .spawn(move || handle_artifacts(&artifacts, &task_queue, &done))?;
+        Ok(StoreHandle { tasks, writes })
+    }
+}
+
+/// A later state contains an earlier one: of those that wait only the last is written.
+fn write_states(path: &PathBuf, queue: &Receiver<(WriteId, Durable)>, done: &mpsc::Sender<Input>) {
+    while let Ok((first, mut state)) = queue.recv() {
+        let mut writes = vec![first];
+        while let Ok((write, later)) = queue.try_recv() {
+            writes.push(write);
+            state = later;
+        }
+        let result = durable::write(path, &state).map_err(|e| e.to_string());
+        for write in writes {
+            if done.blocking_send(Input::Persisted { write, result: result.clone() }).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Sender<Input>) {
+    while let Ok(task) = queue.recv() {
+        let input = match task {
+            Task::Put { artifact, bytes } => Input::ArtifactStored {
+                artifact,
+                result: artifacts.put(artifact, bytes.as_bytes()).map_err(|e| e.to_string()),
+            },
+            Task::ReadChunk { to, artifact, offset, length } => {
+                let chunk = artifacts.read_chunk(artifact, offset, length);
+                if let Err(e) = &chunk {
+                    tracing::warn!(peer = %to.short(), "cannot give a chunk: {e}");
+                }
+                Input::ChunkRead { to, artifact, offset, chunk: chunk.ok() }
+            }
+        };
+        if done.blocking_send(input).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rocoin::id::Term;
+
+    use super::*;
+
+    #[test]
+    fn every_write_is_confirmed_and_the_last_one_is_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::open(dir.path()).unwrap();
+        let (done, mut inputs) = mpsc::channel(64);
+        let store = StoreActor::start(&state, Arc::new(state.artifacts().unwrap()), done).unwrap();
+        for n in 1..=20 {
+            store.persist(WriteId(n), Durable { term: Term(n), ..Durable::default() }).unwrap();
+        }
+        for n in 1..=20 {
+            match inputs.blocking_recv().unwrap() {
+                Input::Persisted { write, result: Ok(()) } => assert_eq!(write, WriteId(n)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(durable::read(&durable_path(dir.path())).unwrap().term, Term(20));
+    }
+
+    #[test]
+    fn a_chunk_that_is_not_held_is_said_to_be_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::open(dir.path()).unwrap();
+        let (done, mut inputs) = mpsc::channel(64);
+        let store = StoreActor::start(&state, Arc::new(state.artifacts().unwrap()), done).unwrap();
+        store.read_chunk(NodeId([1; 32]), Digest([2; 32]), 0, 16).unwrap();
+        assert!(matches!(inputs.blocking_recv().unwrap(), Input::ChunkRead { chunk: None, .. }));
+    }
+}

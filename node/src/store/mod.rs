@@ -1,0 +1,143 @@
+//! The state folder: what survives a restart. One process at a time owns it.
+//!
+//! It decides nothing: what to write and when is the node's business. It guarantees that a file is whole or absent, that a
+//! generation rises at each start, and that an identity never outlives the epochs it has seen.
+
+mod actor;
+mod artifacts;
+mod boot;
+mod durable;
+mod remembered;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+pub(crate) use actor::{StoreActor, StoreHandle};
+pub use artifacts::{ArtifactError, Store, Student};
+pub use boot::Boot;
+pub use remembered::RememberedPeer;
+
+use crate::files::{FileError, TEMPORARY_PREFIX, create_private_dir, failed, read_bounded, write_atomic};
+
+/// Why the state folder cannot be used. Nothing in it was changed, unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process owns it.
+    #[error("the state folder {} is in use by another node; stop that one, or give this one an own --state-dir", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// An owned state folder.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl StateDir {
+    /// Takes the folder for this process, making it if it is not there, and raises the generation.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process has it, [`StoreError::File`] if something in it cannot be read or written.
+    pub fn open(path: &Path) -> Result<(Self, Boot), StoreError> {
+        create_private_dir(path)?;
+        let lock_path = path.join("lock");
+        let file = File::create(&lock_path).map_err(failed("create", &lock_path))?;
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Err(StoreError::InUse { path: path.to_owned() }),
+            Err((_, errno)) => return Err(failed("lock", &lock_path)(errno.into()).into()),
+        };
+        let state = Self { path: path.to_owned(), _lock: lock };
+        remove_temporary(path)?;
+        let boot = Boot::load(path)?;
+        Ok((state, boot))
+    }
+
+    /// The artifacts in it.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] if the folder cannot be read.
+    pub fn artifacts(&self) -> Result<Store, FileError> {
+        Store::open(&self.path.join("artifacts"))
+    }
+
+    /// The port that was listened on last, so that others find this node where it was.
+    pub fn port(&self) -> Option<u16> {
+        self.small_text("port")?.trim_end().parse().ok()
+    }
+
+    /// Keeps the port for the next start.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn keep_port(&self, port: u16) -> Result<(), FileError> {
+        write_atomic(&self.path.join("port"), format!("{port}\n").as_bytes())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn small_text(&self, name: &str) -> Option<String> {
+        String::from_utf8(read_bounded(&self.path.join(name), 64).ok()?).ok()
+    }
+}
+
+fn durable_path(folder: &Path) -> PathBuf {
+    folder.join("durable")
+}
+
+/// Removes what a killed process was writing.
+fn remove_temporary(folder: &Path) -> Result<(), FileError> {
+    for entry in fs::read_dir(folder).map_err(failed("read the folder", folder))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_nodes_on_one_folder_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = StateDir::open(dir.path()).unwrap();
+        let error = StateDir::open(dir.path()).unwrap_err();
+        assert!(matches!(error, StoreError::InUse { .. }));
+        assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
+        drop(first);
+        assert!(StateDir::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn the_leavings_of_a_killed_process_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let leaving = dir.path().join(".tmp-half");
+        fs::write(&leaving, b"half").unwrap();
+        let _state = StateDir::open(dir.path()).unwrap();
+        assert!(!leaving.exists());
+    }
+
+    #[test]
+    fn the_port_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::open(dir.path()).unwrap();
+        assert_eq!(state.port(), None);
+        state.keep_port(4001).unwrap();
+        assert_eq!(state.port(), Some(4001));
+    }
+}

@@ -1,0 +1,108 @@
+//! The other members as deployment needs them: who holds what, who is avoided, who is ready.
+
+use std::collections::BTreeMap;
+
+use super::port::Peer;
+use crate::id::{Digest, NodeId};
+use crate::leadership::{EpochPlan, PlannedGroup};
+use crate::time::{Duration, Instant};
+
+/// A holder that was silent, or said that it has nothing, is avoided for so long. Ours; a little more than a record
+/// needs to tell the fleet what its owner holds.
+const ABSENT_AVOIDED: Duration = Duration::from_secs(5);
+/// A holder that sent wrong bytes is avoided for so long. Ours.
+const WRONG_AVOIDED: Duration = Duration::from_secs(60);
+/// (Artifact, holder) pairs avoided. Beyond it the one that ends first is forgotten.
+const AVOIDED_MAX: usize = 1024;
+
+/// The other members, and whom not to ask for what until when.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    peers: BTreeMap<NodeId, Peer>,
+    avoided: BTreeMap<(Digest, NodeId), Instant>,
+}
+
+impl Peers {
+    pub(super) fn replace(&mut self, peers: Vec<Peer>) {
+        self.peers = peers.into_iter().map(|p| (p.id, p)).collect();
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values()
+    }
+
+    pub(super) fn link_down(&mut self, peer: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.routable = false;
+        }
+    }
+
+    /// Whether a holder can be asked, or asked on.
+    pub(super) fn is_usable(&self, artifact: Digest, holder: NodeId) -> bool {
+        self.peers.get(&holder).is_some_and(|p| p.routable) && !self.avoided.contains_key(&(artifact, holder))
+    }
+
+    pub(super) fn avoid_absent(&mut self, artifact: Digest, holder: NodeId, now: Instant) {
+        self.avoid(artifact, holder, now + ABSENT_AVOIDED);
+    }
+
+    pub(super) fn avoid_wrong(&mut self, artifact: Digest, holder: NodeId, now: Instant) {
+        self.avoid(artifact, holder, now + WRONG_AVOIDED);
+    }
+
+    fn avoid(&mut self, artifact: Digest, holder: NodeId, until: Instant) {
+        self.avoided.insert((artifact, holder), until);
+        if self.avoided.len() > AVOIDED_MAX
+            && let Some(first) = self.avoided.iter().min_by_key(|(_, until)| **until).map(|(key, _)| *key)
+        {
+            self.avoided.remove(&first);
+        }
+    }
+
+    /// Forgets whom not to avoid any more.
+    pub(super) fn forgive(&mut self, now: Instant) {
+        self.avoided.retain(|_, until| *until > now);
+    }
+
+    /// When the next is not avoided any more.
+    pub(super) fn forgive_due(&self) -> Option<Instant> {
+        self.avoided.values().min().copied()
+    }
+
+    /// Whom to ask for an artifact of a bundle (perhaps its manifest): sure holders rather than possible ones, and
+    /// another one for each who asks.
+    pub(super) fn holder(&self, me: NodeId, artifact: Digest, bundle: Digest) -> Option<NodeId> {
+        let usable = |p: &&Peer| self.is_usable(artifact, p.id);
+        let sure: Vec<_> = self.peers.values().filter(usable).filter(|p| holds(p, artifact, bundle)).collect();
+        let possible = |p: &&Peer| p.bundles.iter().any(|h| h.bundle == bundle);
+        let candidates = if sure.is_empty() {
+            self.peers.values().filter(usable).filter(possible).collect()
+        } else {
+            sure
+        };
+        let spread = me.0.iter().chain(&artifact.0).fold(0, |sum, byte| sum + usize::from(*byte));
+        candidates.get(spread.checked_rem(candidates.len())?).map(|p| p.id)
+    }
+
+    /// Members outside a student's group that hold it for sure.
+    pub(super) fn keepers(&self, student: Digest, bundle: Digest, group: Option<&PlannedGroup>) -> usize {
+        let outside = |p: &&Peer| group.is_none_or(|g| !g.members.contains(&p.id));
+        self.peers.values().filter(|p| p.routable && holds(p, student, bundle)).filter(outside).count()
+    }
+
+    /// Whether a group has a member here or elsewhere that can answer.
+    pub(super) fn serve(&self, group: &PlannedGroup) -> bool {
+        let ready = |p: &&Peer| p.routable && p.ready.contains(&group.student);
+        self.peers.values().filter(ready).any(|p| group.members.contains(&p.id))
+    }
+
+    /// Whether everybody who answers has adopted the plan.
+    pub(super) fn have_adopted(&self, plan: &EpochPlan) -> bool {
+        self.peers.values().filter(|p| p.routable).all(|p| p.epoch >= Some(plan.epoch))
+    }
+}
+
+fn holds(peer: &Peer, artifact: Digest, bundle: Digest) -> bool {
+    let keeps = |whole_only: bool| peer.bundles.iter().any(|h| h.bundle == bundle && (h.whole || !whole_only));
+    keeps(artifact != bundle) || peer.ready.contains(&artifact)
+}

@@ -1,0 +1,99 @@
+//! Loading what is planned, freeing what no plan wants any more.
+
+use std::collections::BTreeSet;
+
+use super::Stock;
+use crate::deployment::port::{Event, Output};
+use crate::id::Digest;
+use crate::time::{Duration, Instant};
+
+/// Students of an older plan stay loaded for so long at least. Ours: records tell of an adoption within about a
+/// second, and requests sent before have a deadline of two.
+const GRACE: Duration = Duration::from_secs(5);
+/// A member that does not adopt the plan keeps the older students loaded no longer than this. Ours.
+const GRACE_MAX: Duration = Duration::from_secs(30);
+
+impl Stock {
+    pub(super) fn on_loaded(&mut self, student: Digest, result: Result<(), String>) {
+        if !self.loads.end(student, result.is_ok(), self.now) {
+            return;
+        }
+        let Err(reason) = result else { return self.event(Event::Ready { student }) };
+        self.counters.load_failures += 1;
+        self.event(Event::LoadFailed { student, reason });
+        let bundle = self.planned().find(|(_, s)| *s == student).map(|(bundle, _)| bundle);
+        let elsewhere = bundle.and_then(|bundle| self.peers.holder(self.me, student, bundle));
+        if self.loads.gives_up_on(student) && elsewhere.is_some() {
+            self.held.remove(&student);
+        }
+    }
+
+    pub(super) fn load(&mut self, now: Instant) {
+        let planned: BTreeSet<_> = self.planned().map(|(_, student)| student).collect();
+        self.loads.retain_failures(|student| planned.contains(&student));
+        for student in &planned {
+            if !self.held.contains_key(student) || !self.loads.may_begin(*student, now) {
+                continue;
+            }
+            if !self.make_room(*student, &planned) {
+                continue;
+            }
+            self.loads.begin(*student);
+            self.outputs.push_back(Output::Load { student: *student });
+        }
+    }
+
+    /// Frees superseded students until the memory suffices; false if one of them is still being loaded.
+    fn make_room(&mut self, student: Digest, planned: &BTreeSet<Digest>) -> bool {
+        let is_superseded = |s: &Digest| !planned.contains(s);
+        while self.memory_of_loaded().saturating_add(self.memory_of(student)) > self.config.memory_bytes_max {
+            let Some(victim) = self.loads.ready().find(is_superseded) else {
+                return self.loads.resident().all(|s| planned.contains(&s));
+            };
+            self.free(victim);
+        }
+        true
+    }
+
+    fn memory_of_loaded(&self) -> u64 {
+        self.loads.resident().fold(0, |sum: u64, student| sum.saturating_add(self.memory_of(student)))
+    }
+
+    fn memory_of(&self, student: Digest) -> u64 {
+        self.manifests.values().find_map(|m| m.student(student)).map_or(0, |(_, card)| card.memory_bytes)
+    }
+
+    fn free(&mut self, student: Digest) {
+        self.loads.remove(student);
+        self.outputs.push_back(Output::Unload { student });
+        self.event(Event::Unloaded { student });
+    }
+
+    pub(super) fn unload(&mut self, now: Instant) {
+        if self.unload_due().is_none_or(|due| due > now) {
+            return;
+        }
+        for student in self.superseded() {
+            self.free(student);
+        }
+    }
+
+    /// When the students of older plans go: after the grace time, as soon as the plan is served without them.
+    pub(super) fn unload_due(&self) -> Option<Instant> {
+        let plan = self.plan.as_ref()?;
+        let ready_here = |student: Digest| self.loads.is_ready(student);
+        let served = plan.groups.iter().all(|group| {
+            self.peers.serve(group) || (group.members.contains(&self.me) && ready_here(group.student))
+        });
+        if !served || !self.planned().all(|(_, student)| ready_here(student)) || self.superseded().is_empty() {
+            return None;
+        }
+        let grace = if self.peers.have_adopted(plan) { GRACE } else { GRACE_MAX };
+        Some(self.adopted_at + grace)
+    }
+
+    fn superseded(&self) -> Vec<Digest> {
+        let planned: BTreeSet<_> = self.planned().map(|(_, student)| student).collect();
+        self.loads.ready().filter(|student| !planned.contains(student)).collect()
+    }
+}

@@ -1,0 +1,43 @@
+//! Answering those who fetch from here.
+
+use super::Stock;
+use crate::blob::Blob;
+use crate::deployment::message::{CHUNK_BYTES_MAX, Message};
+use crate::deployment::port::Output;
+use crate::deployment::serve::Read;
+use crate::id::{Digest, NodeId};
+
+impl Stock {
+    pub(super) fn on_fetch(&mut self, from: NodeId, artifact: Digest, offset: u64, length: u32) {
+        if length == 0 || length > CHUNK_BYTES_MAX {
+            self.counters.messages_refused += 1;
+            return;
+        }
+        let is_held = self.held.contains_key(&artifact);
+        if is_held && self.serve.ask(Read { to: from, artifact, offset, length }) {
+            return;
+        }
+        self.counters.reads_refused += u64::from(is_held);
+        self.send(from, Message::Absent { artifact }, Blob::default());
+    }
+
+    pub(super) fn on_chunk_read(&mut self, to: NodeId, artifact: Digest, offset: u64, chunk: Option<(u64, Blob)>) {
+        self.serve.done();
+        match chunk {
+            Some((total, blob)) => {
+                self.counters.chunks_sent += 1;
+                self.send(to, Message::Chunk { artifact, offset, total }, blob);
+            }
+            None => {
+                self.held.remove(&artifact);
+                self.send(to, Message::Absent { artifact }, Blob::default());
+            }
+        }
+    }
+
+    pub(super) fn serve(&mut self) {
+        while let Some(Read { to, artifact, offset, length }) = self.serve.next() {
+            self.outputs.push_back(Output::ReadChunk { to, artifact, offset, length });
+        }
+    }
+}

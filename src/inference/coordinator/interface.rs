@@ -1,0 +1,111 @@
+//! What a coordinator is told, and what it wants done.
+
+use crate::blob::Blob;
+use crate::id::NodeId;
+use crate::inference::{Answer, Event, Message, Request, RequestError, Routing};
+use crate::node::ClientId;
+use crate::time::Duration;
+
+/// Limits of a coordinator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Requests open at once; one more is refused as [`RequestError::Overloaded`]. Each holds its input until it ends.
+    pub open_requests_max: usize,
+    /// The longest deadline that a client may set; a longer one is refused as [`RequestError::BadInput`].
+    pub deadline_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { open_requests_max: 64, deadline_max: Duration::from_secs(60) }
+    }
+}
+
+/// What the coordinator is told.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A client asks; ends in exactly one [`Output::Answer`], unless it is cancelled.
+    Request {
+        /// The shell's tag; none that is still open.
+        client: ClientId,
+        /// What it asks.
+        request: Request,
+    },
+    /// The client went away: no answer is wanted. Nothing happens if the request is over.
+    CancelRequest {
+        /// The shell's tag.
+        client: ClientId,
+    },
+    /// [`Message::Partial`] or [`Message::Refuse`].
+    Message {
+        /// The authenticated sender.
+        from: NodeId,
+        /// Its header.
+        message: Message,
+        /// Its bytes.
+        blob: Blob,
+    },
+    /// Whom to ask from now on. Open requests of the same bundle follow it; those of another keep the last one of their own.
+    Routing(Routing),
+    /// The last connection to the peer is gone: what it was asked is lost.
+    LinkDown {
+        /// To whom.
+        peer: NodeId,
+    },
+    /// Take no new requests, finish the open ones: then [`super::Coordinator::is_drained`].
+    Drain,
+}
+
+/// What the coordinator wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send a message; to this node itself too.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// Its header.
+        message: Message,
+        /// Its bytes.
+        blob: Blob,
+    },
+    /// The one outcome of a client's request.
+    Answer {
+        /// The shell's tag.
+        client: ClientId,
+        /// The answer, or why there is none.
+        result: Result<Answer, RequestError>,
+    },
+    /// Evidence for the failure detector; no verdict.
+    ReplicaFailed {
+        /// Who.
+        peer: NodeId,
+        /// What it did.
+        reason: FailureReason,
+    },
+    /// Something that people and metrics want to know.
+    Event(Event),
+}
+
+/// What speaks against a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureReason {
+    /// It was asked and did not answer before the deadline, which was not a short one.
+    Silent,
+    /// Its logits had the wrong length, or one was not a number of sensible size.
+    BadAnswer,
+    /// It said that its student failed to run.
+    StudentFailed,
+}
+
+/// What was ignored or worked around since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Answers and refusals of requests, or of parts, that were over.
+    pub late: u64,
+    /// Messages of a kind that no coordinator takes.
+    pub unexpected: u64,
+    /// Answers that were refused for their content.
+    pub bad_answers: u64,
+    /// Parts asked of another replica because those asked before had failed.
+    pub failovers: u64,
+}

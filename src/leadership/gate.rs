@@ -1,0 +1,94 @@
+//! Nothing is acted on that is not on disk: the gate between what this node wants to promise and what it has promised.
+
+use super::plan::EpochPlan;
+use super::port::Promise;
+use crate::id::Term;
+use crate::time::{Duration, Instant};
+
+/// Between a write that failed and the next. Ours: a full disk is looked after by people, not within a probe period.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is promised, and what is to be. Both only rise.
+#[derive(Debug)]
+pub(super) struct Gate {
+    written: Promise,
+    wanted: Promise,
+    writing: Option<Promise>,
+    retry_at: Instant,
+}
+
+impl Gate {
+    pub(super) fn new(mut written: Promise, now: Instant) -> Self {
+        let plan_term = written.plan.as_ref().map_or(Term::default(), |p| p.epoch.term);
+        written.term = written.term.max(plan_term);
+        Self { wanted: written.clone(), written, writing: None, retry_at: now }
+    }
+
+    /// Asks for a term to be promised; a smaller one than before changes nothing.
+    pub(super) fn raise(&mut self, term: Term) {
+        self.wanted.term = self.wanted.term.max(term);
+    }
+
+    /// Asks for a plan to be adopted; false if it is not greater than the one before.
+    pub(super) fn propose(&mut self, plan: EpochPlan) -> bool {
+        if self.wanted.plan.as_ref().is_some_and(|p| p.epoch >= plan.epoch) {
+            return false;
+        }
+        self.raise(plan.epoch.term);
+        self.wanted.plan = Some(plan);
+        true
+    }
+
+    /// What to write now, if anything.
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Promise> {
+        if self.due()? > now {
+            return None;
+        }
+        self.writing = Some(self.wanted.clone());
+        self.writing.clone()
+    }
+
+    /// When to write.
+    pub(super) fn due(&self) -> Option<Instant> {
+        (self.writing.is_none() && self.wanted != self.written).then_some(self.retry_at)
+    }
+
+    /// The open write is on disk: the plan it adopts, if any.
+    pub(super) fn written(&mut self) -> Option<EpochPlan> {
+        let promise = self.writing.take()?;
+        let adopted = promise.plan.clone().filter(|_| promise.plan != self.written.plan);
+        self.written = promise;
+        adopted
+    }
+
+    /// The open write failed; it is tried again later.
+    pub(super) fn failed(&mut self, now: Instant) {
+        self.writing = None;
+        self.retry_at = now + RETRY;
+    }
+
+    /// When it is worth writing again.
+    pub(super) fn open_at(&self) -> Instant {
+        self.retry_at
+    }
+
+    /// The highest term promised: what may be acted on.
+    pub(super) fn term(&self) -> Term {
+        self.written.term
+    }
+
+    /// The plan adopted.
+    pub(super) fn plan(&self) -> Option<&EpochPlan> {
+        self.written.plan.as_ref()
+    }
+
+    /// The highest term seen, promised or not yet.
+    pub(super) fn highest_term(&self) -> Term {
+        self.wanted.term
+    }
+
+    /// The greatest plan seen, adopted or about to be.
+    pub(super) fn greatest_plan(&self) -> Option<&EpochPlan> {
+        self.wanted.plan.as_ref()
+    }
+}

@@ -1,0 +1,404 @@
+//! The machine: takes inputs, follows the greatest claim, claims and plans when it is its turn.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::claims::Claims;
+use super::config::Config;
+use super::gate::Gate;
+use super::message::{Claim, Message};
+use super::plan::EpochPlan;
+use super::planning::{Draft, Schedule};
+use super::port::{Event, Input, Output, Promise, ViewMember};
+use super::spread::Spread;
+use super::view::View;
+use crate::bundle::Manifest;
+use crate::id::{Digest, Epoch, NodeId, Term};
+use crate::time::{Duration, Instant};
+
+/// A term that is further above the highest seen is refused: no fleet elects so often, and nobody could claim above a
+/// term near the end of its range. A node that has never seen a term takes any. From the design.
+const TERM_JUMP_MAX: u64 = 1 << 16;
+/// A view that never gets stable does not keep the best candidate from claiming longer than this many hold-offs. Ours.
+const HOLD_OFFS_MAX: u32 = 5;
+/// Each candidate waits so much longer for the better ones before it claims in their stead: the best may be unable to
+/// write its state. Ours; far longer than a claim takes to reach everybody.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Totals since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Claims that this node made.
+    pub claims_made: u64,
+    /// Plans that this node made.
+    pub plans_made: u64,
+    /// Messages and records refused because their term jumps too far.
+    pub term_jumps_refused: u64,
+    /// Claims heard that are smaller than the one followed.
+    pub claims_stale: u64,
+    /// Plans heard that are not greater than this node's own.
+    pub plans_stale: u64,
+    /// Plans refused because they make no sense.
+    pub plans_malformed: u64,
+    /// Writes that failed.
+    pub persist_failures: u64,
+}
+
+/// Who leads, and the plan that holds: one node's part of it.
+#[derive(Debug)]
+pub struct Leadership {
+    me: NodeId,
+    config: Config,
+    now: Instant,
+    view: View,
+    claims: Claims,
+    gate: Gate,
+    /// Our own claim while its term is not on disk yet.
+    pending: Option<Claim>,
+    /// The claim followed, and since when.
+    leader: Option<Claim>,
+    leader_since: Instant,
+    /// When another's term or plan last rose above all before.
+    outbid_at: Instant,
+    bundle: Option<(Digest, Arc<Manifest>)>,
+    schedule: Schedule,
+    spread: Spread,
+    counters: Counters,
+    outputs: VecDeque<Output>,
+}
+
+impl Leadership {
+    /// A node that starts with what it had promised before; a plan in it holds at once.
+    pub fn new(me: NodeId, config: Config, durable: Promise, now: Instant) -> Self {
+        Self {
+            me,
+            now,
+            view: View::new(now),
+            claims: Claims::default(),
+            gate: Gate::new(durable, now),
+            pending: None,
+            leader: None,
+            leader_since: now,
+            outbid_at: now,
+            bundle: None,
+            schedule: Schedule::new(config.settle),
+            spread: Spread::new(now),
+            counters: Counters::default(),
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::View(members) => self.on_view(now, members),
+            Input::Message { from, message: Message::Claim(claim) } => self.on_claim(now, from, claim),
+            Input::Message { from, message: Message::Plan(plan) } => self.on_plan(now, from, plan),
+            Input::LinkUp { peer } => self.on_link_up(now, peer),
+            Input::Bundle { digest, manifest } => self.on_bundle(now, digest, manifest),
+            Input::Persisted => self.on_persisted(now),
+            Input::PersistFailed { reason } => self.on_persist_failed(now, reason),
+            Input::IdentityClash { member } => self.on_clash(now, member),
+        }
+        self.advance(now);
+    }
+
+    /// The time of [`Self::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
+
+    /// When to call [`Self::handle_timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let plan = self.gate.plan().and_then(|p| self.spread.due(&self.view, self.me, p.epoch));
+        let leads = self.may_plan();
+        [
+            (self.gate.due(), "write the state"),
+            (self.claim_due(), "claim to lead"),
+            (self.schedule.due().filter(|_| leads), "plan"),
+            (self.view.suspect_due(self.now).filter(|_| leads), "plan without a suspect"),
+            (plan, "push the plan"),
+            (self.leads().then(|| self.spread.remind_due()), "remind of the claim"),
+        ]
+        .into_iter()
+        .filter_map(|(due, why)| Some((due?, why)))
+        .min()
+    }
+
+    /// What is to be done, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whom this node follows; perhaps itself.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.leader.map(|claim| claim.leader)
+    }
+
+    /// The highest term promised.
+    pub fn term(&self) -> Term {
+        self.gate.term()
+    }
+
+    /// The plan adopted.
+    pub fn plan(&self) -> Option<&EpochPlan> {
+        self.gate.plan()
+    }
+
+    /// Totals since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn on_view(&mut self, now: Instant, members: Vec<ViewMember>) {
+        self.view.replace(self.me, members, now);
+        let epochs: Vec<_> = self.view.members().filter_map(|m| Some((m.id, m.epoch?.term))).collect();
+        for (member, term) in epochs {
+            if term > self.gate.highest_term() {
+                self.note_term(now, member, term);
+            }
+        }
+    }
+
+    fn on_claim(&mut self, now: Instant, from: NodeId, claim: Claim) {
+        if !self.note_term(now, from, claim.term) {
+            return;
+        }
+        if claim.leader == self.me {
+            return; // What we claim we know best; an older start's claim has done its part by raising the term.
+        }
+        self.claims.insert(claim);
+        if let Some(followed) = self.leader.filter(|followed| *followed > claim) {
+            self.counters.claims_stale += 1;
+            self.send(from, Message::Claim(followed));
+        }
+    }
+
+    fn on_plan(&mut self, now: Instant, from: NodeId, plan: EpochPlan) {
+        if !self.note_term(now, from, plan.epoch.term) {
+            return;
+        }
+        if !plan.is_well_formed() {
+            self.counters.plans_malformed += 1;
+            return;
+        }
+        let epoch = plan.epoch;
+        if self.gate.propose(plan) {
+            self.outbid_at = now;
+            return;
+        }
+        self.counters.plans_stale += 1;
+        if self.gate.plan().is_some_and(|own| own.epoch > epoch) {
+            self.push_plan(now, from);
+        }
+    }
+
+    /// Takes note of another's term; false if it jumps too far.
+    fn note_term(&mut self, now: Instant, from: NodeId, term: Term) -> bool {
+        let highest = self.gate.highest_term();
+        if highest > Term::default() && term.0 > highest.0.saturating_add(TERM_JUMP_MAX) {
+            self.counters.term_jumps_refused += 1;
+            self.event(Event::TermJumpRefused { from, term, highest });
+            return false;
+        }
+        if term > highest {
+            self.gate.raise(term);
+            self.outbid_at = now;
+        }
+        true
+    }
+
+    fn on_link_up(&mut self, now: Instant, peer: NodeId) {
+        if let Some(claim) = self.leader {
+            self.send(peer, Message::Claim(claim));
+        }
+        self.push_plan(now, peer);
+    }
+
+    fn on_bundle(&mut self, now: Instant, digest: Digest, manifest: Arc<Manifest>) {
+        if self.bundle.as_ref().is_none_or(|(known, _)| *known != digest) {
+            self.bundle = Some((digest, manifest));
+            self.schedule.at_once(now);
+        }
+    }
+
+    fn on_persisted(&mut self, now: Instant) {
+        if let Some(plan) = self.gate.written() {
+            let epoch = plan.epoch;
+            if epoch.leader != self.me {
+                self.spread.wait(&self.view, self.me, epoch, now);
+            }
+            self.outputs.push_back(Output::Adopted(plan));
+        }
+        if let Some(claim) = self.pending.take_if(|claim| claim.term <= self.gate.term()) {
+            self.claims.insert(claim);
+        }
+    }
+
+    fn on_persist_failed(&mut self, now: Instant, reason: String) {
+        self.gate.failed(now);
+        self.pending = None;
+        self.counters.persist_failures += 1;
+        self.event(Event::PersistFailed { reason });
+    }
+
+    fn on_clash(&mut self, now: Instant, member: NodeId) {
+        self.view.bar(member, now);
+        self.claims.remove(member);
+        self.pending.take_if(|_| member == self.me);
+        self.event(Event::Barred { member });
+    }
+
+    /// Does what is due; each step leaves nothing due behind.
+    fn advance(&mut self, now: Instant) {
+        self.now = now;
+        self.follow(now);
+        self.claim(now);
+        self.plan_anew(now);
+        self.tell(now);
+        if let Some(promise) = self.gate.poll(now) {
+            self.outputs.push_back(Output::Persist(promise));
+        }
+    }
+
+    fn follow(&mut self, now: Instant) {
+        let leader = self.claims.greatest(self.gate.term(), |claim| self.view.follows(claim));
+        if leader == self.leader {
+            return;
+        }
+        self.leader = leader;
+        self.leader_since = now;
+        self.event(Event::Leader { claim: leader });
+        let Some(claim) = leader else { return };
+        if claim.leader == self.me {
+            self.schedule.at_once(now);
+        }
+        let others: Vec<_> = self.view.reachable(self.me).map(|m| m.id).filter(|id| *id != claim.leader).collect();
+        for to in others {
+            self.send(to, Message::Claim(claim));
+        }
+    }
+
+    fn leads(&self) -> bool {
+        self.leader() == Some(self.me)
+    }
+
+    /// Whether a greater term or plan is about than our claim could make.
+    fn is_outbid(&self, claim: &Claim) -> bool {
+        let plan = self.gate.greatest_plan().map(|p| (p.epoch.term, p.epoch.leader));
+        self.gate.highest_term() > claim.term || plan > Some((claim.term, claim.leader))
+    }
+
+    fn may_plan(&self) -> bool {
+        self.bundle.is_some() && self.leader.is_some_and(|claim| claim.leader == self.me && !self.is_outbid(&claim))
+    }
+
+    fn claim_due(&self) -> Option<Instant> {
+        let place = self.view.place(self.me).filter(|_| self.pending.is_none())?;
+        let hold_off = self.config.hold_off;
+        let stable = self.view.stable_since().max(self.leader_since) + hold_off;
+        let due = match self.leader {
+            Some(claim) if claim.leader == self.me => {
+                self.is_outbid(&claim).then(|| stable.max(self.outbid_at + hold_off))
+            }
+            Some(claim) => {
+                let outranked = self.view.of(claim.leader)?.priority < self.view.of(self.me)?.priority;
+                (place == 0 && outranked).then_some(stable)
+            }
+            None if place == 0 => {
+                let best_since = self.view.best_since().max(self.leader_since);
+                Some(stable.min(best_since + hold_off * HOLD_OFFS_MAX))
+            }
+            None => Some(stable + PATIENCE * place),
+        };
+        due.map(|due| due.max(self.gate.open_at()))
+    }
+
+    fn claim(&mut self, now: Instant) {
+        if self.claim_due().is_none_or(|due| due > now) {
+            return;
+        }
+        let Some(generation) = self.view.of(self.me).map(|m| m.generation) else { return };
+        let term = Term(self.gate.highest_term().0.saturating_add(1));
+        self.gate.raise(term);
+        self.pending = Some(Claim { term, leader: self.me, generation });
+        self.counters.claims_made += 1;
+    }
+
+    fn plan_anew(&mut self, now: Instant) {
+        if !self.may_plan() {
+            return;
+        }
+        self.schedule.watch(now, self.view.plannable(now));
+        if self.schedule.due().is_none_or(|due| due > now) {
+            return;
+        }
+        let (Some((bundle, manifest)), Some(claim)) = (self.bundle.clone(), self.leader) else { return };
+        let drafted = self.draft(bundle, &manifest);
+        let is_news = self.schedule.is_news(drafted.as_ref().map(drop).map_err(String::as_str));
+        match drafted {
+            Ok(draft) => self.propose(claim, bundle, draft),
+            Err(reason) if is_news => self.event(Event::NotPlanned { reason }),
+            Err(_) => {}
+        }
+    }
+
+    fn draft(&mut self, bundle: Digest, manifest: &Manifest) -> Result<Draft, String> {
+        let members = self.schedule.take();
+        let (count, min) = (members.len(), self.config.min_members);
+        if count < min {
+            return Err(format!("{count} members are alive; with fewer than {min} (min_members) nothing is planned"));
+        }
+        let incumbent = self.gate.greatest_plan().filter(|p| p.bundle == bundle);
+        Draft::make(members, manifest, &self.config.plan, incumbent)
+    }
+
+    /// Announces a draft, if it says anything new.
+    fn propose(&mut self, claim: Claim, bundle: Digest, draft: Draft) {
+        let greatest = self.gate.greatest_plan();
+        let ours = greatest.filter(|p| (p.epoch.term, p.epoch.leader) == (claim.term, self.me));
+        if ours.is_some_and(|p| p.bundle == bundle && draft.says_the_same_as(p)) {
+            return;
+        }
+        let sequence = ours.map_or(0, |p| p.epoch.sequence).saturating_add(1);
+        let epoch = Epoch { term: claim.term, leader: self.me, sequence };
+        let moved = draft.moved_from(greatest);
+        let Draft { groups, feasible, reasons } = draft;
+        self.gate.propose(EpochPlan { epoch, bundle, groups, feasible });
+        self.counters.plans_made += 1;
+        self.event(Event::Planned { epoch, moved, reasons });
+    }
+
+    /// Pushes the plan to who lags behind; reminds of the claim.
+    fn tell(&mut self, now: Instant) {
+        if let Some(epoch) = self.gate.plan().map(|p| p.epoch) {
+            for to in self.spread.lagging(&self.view, self.me, epoch, now) {
+                if let Some(claim) = self.leader {
+                    self.send(to, Message::Claim(claim));
+                }
+                self.push_plan(now, to);
+            }
+        }
+        if let Some(claim) = self.leader.filter(|c| c.leader == self.me && self.spread.remind_due() <= now) {
+            for to in self.spread.remind(&self.view, self.me, now) {
+                self.send(to, Message::Claim(claim));
+            }
+        }
+    }
+
+    fn push_plan(&mut self, now: Instant, to: NodeId) {
+        if let Some(plan) = self.gate.plan().cloned() {
+            self.spread.note(to, plan.epoch, now);
+            self.send(to, Message::Plan(plan));
+        }
+    }
+
+    fn send(&mut self, to: NodeId, message: Message) {
+        self.outputs.push_back(Output::Send { to, message });
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}

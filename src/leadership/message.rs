@@ -1,0 +1,26 @@
+//! What nodes tell each other about who leads.
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::EpochPlan;
+use crate::id::{Generation, NodeId, Term};
+
+/// A message of the leadership protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// "This member leads": from the leader itself, or passed on. Whoever follows a greater claim answers with that.
+    Claim(Claim),
+    /// "This is the plan": from the leader itself, or passed on. Whoever holds a greater one answers with that.
+    Plan(EpochPlan),
+}
+
+/// One start of one member leads, in one term. Ordered by (term, leader): the greater is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Claim {
+    /// The highest term that the claimant had seen, plus one.
+    pub term: Term,
+    /// The claimant.
+    pub leader: NodeId,
+    /// Its start: a leader that restarts has forgotten that it led, so its claim is void.
+    pub generation: Generation,
+}

@@ -1,0 +1,7 @@
+//! A fleet of machines in virtual time, and stories about it.
+
+mod chaos;
+pub(crate) mod fixture;
+mod fleet;
+mod single;
+mod stories;

@@ -1,0 +1,19 @@
+//! The machines' settings, together.
+
+use crate::inference::{coordinator, replica};
+use crate::{deployment, leadership, membership};
+
+/// The machines' settings, each as its own module documents it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// The failure detector's timing.
+    pub membership: membership::Config,
+    /// Patience of the election, and what is asked of a plan.
+    pub leadership: leadership::Config,
+    /// How much the node may keep.
+    pub deployment: deployment::Config,
+    /// Limits of the requests it takes.
+    pub coordinator: coordinator::Config,
+    /// Limits of the work it does for others.
+    pub replica: replica::Config,
+}

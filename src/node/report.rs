@@ -1,0 +1,108 @@
+//! What a node shows of itself.
+
+use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
+use super::Node;
+use crate::bundle::Manifest;
+use crate::id::{Digest, PartId};
+use crate::membership::{Member, State};
+
+/// The schema of [`NodeSnapshot`].
+const SCHEMA: &str = "rocoin.status/1";
+
+impl Node {
+    /// This node's view of itself and of the mesh.
+    pub fn snapshot(&self) -> NodeSnapshot {
+        let me = self.membership.me();
+        let serving = self.serving();
+        let bundle = serving.map(|(digest, manifest)| BundleSnapshot {
+            digest,
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+        });
+        let parts = serving.map_or_else(Vec::new, |(digest, manifest)| self.parts(digest, manifest));
+        let mut members: Vec<MemberSnapshot> = self.membership.members().map(|m| self.member(m)).collect();
+        members.push(self.member_of_me());
+        members.sort_by_key(|m| m.node);
+        NodeSnapshot {
+            schema: SCHEMA.to_owned(),
+            name: self.record.name.clone(),
+            node: self.me,
+            generation: me.stamp.start.generation,
+            incarnation: me.stamp.incarnation,
+            term: self.leadership.term(),
+            leader: self.leadership.leader(),
+            epoch: self.record.epoch.map(|e| e.to_string()),
+            bundle,
+            parts_served: parts.iter().filter(|p| !p.ready.is_empty()).count(),
+            parts,
+            members,
+            open_requests: self.coordinator.open_requests(),
+            queued_jobs: self.replicas.waiting(),
+            draining: self.draining,
+        }
+    }
+
+    fn parts(&self, bundle: Digest, manifest: &Manifest) -> Vec<PartSnapshot> {
+        let plan = self.leadership.plan().filter(|plan| plan.bundle == bundle);
+        let groups = |part: PartId| plan.and_then(|plan| plan.groups.iter().find(|g| g.part == part));
+        manifest
+            .parts
+            .iter()
+            .enumerate()
+            .map(|(k, part)| {
+                let group = groups(part.part);
+                let arch = group.and_then(|g| manifest.student(g.student)).map(|(_, card)| card.arch.clone());
+                let ready = self.routes.parts().get(k).map_or(&[][..], Vec::as_slice);
+                PartSnapshot {
+                    part: part.part,
+                    group: group.map(|g| g.members.clone()).unwrap_or_default(),
+                    student: arch,
+                    ready: ready.iter().map(|route| route.replica).collect(),
+                }
+            })
+            .collect()
+    }
+
+    fn member(&self, member: &Member) -> MemberSnapshot {
+        let record = member.record();
+        MemberSnapshot {
+            node: member.id(),
+            name: record.name.clone(),
+            state: member.state(),
+            routable: member.is_routable(),
+            generation: member.generation(),
+            incarnation: member.incarnation(),
+            capability: record.capability,
+            http: record.http.clone(),
+            epoch: record.epoch.map(|e| e.to_string()),
+            ready: self.parts_of(&record.ready),
+        }
+    }
+
+    fn member_of_me(&self) -> MemberSnapshot {
+        let me = self.membership.me();
+        MemberSnapshot {
+            node: self.me,
+            name: self.record.name.clone(),
+            state: State::Alive,
+            routable: true,
+            generation: me.stamp.start.generation,
+            incarnation: me.stamp.incarnation,
+            capability: self.record.capability,
+            http: self.record.http.clone(),
+            epoch: self.record.epoch.map(|e| e.to_string()),
+            ready: self.parts_of(&self.record.ready),
+        }
+    }
+
+    /// The parts of the served bundle that these students hold.
+    fn parts_of(&self, students: &[Digest]) -> Vec<PartId> {
+        let Some((_, manifest)) = self.serving() else {
+            return Vec::new();
+        };
+        let mut parts: Vec<_> = students.iter().filter_map(|s| manifest.student(*s)).map(|(part, _)| part).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        parts
+    }
+}

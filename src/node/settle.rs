@@ -1,0 +1,251 @@
+//! Lets the machines' outputs reach each other until all are quiet.
+
+use std::collections::BTreeMap;
+
+use super::{Event, Node, Output};
+use crate::id::{Digest, NodeId};
+use crate::inference::coordinator::FailureReason;
+use crate::inference::{self, coordinator, replica};
+use crate::leadership::{self, ViewMember};
+use crate::membership::{self, State};
+use crate::time::Instant;
+use crate::wire::Message;
+use crate::{blob::Blob, deployment};
+
+impl Node {
+    /// Terminates because each round is caused by an input of the round before, and none of the machines answers its own
+    /// outputs forever.
+    pub(super) fn settle(&mut self, now: Instant) {
+        loop {
+            self.drain_membership(now);
+            self.drain_leadership(now);
+            self.drain_stock(now);
+            self.drain_coordinator(now);
+            self.drain_replicas(now);
+            self.tell_record(now);
+            if !std::mem::take(&mut self.view_is_stale) {
+                break;
+            }
+            self.tell_view(now);
+        }
+        self.leave_when_drained(now);
+    }
+
+    fn drain_membership(&mut self, now: Instant) {
+        while let Some(output) = self.membership.poll_output() {
+            match output {
+                membership::Output::Send { to, message } => {
+                    self.send(to, Message::Membership(message), Blob::default());
+                }
+                membership::Output::Dial { peer, addresses } => {
+                    self.outputs.push_back(Output::Dial { peer, addresses });
+                }
+                membership::Output::Event(event) => {
+                    if let membership::Event::IdentityClash { member, .. } = &event {
+                        let member = *member;
+                        self.leadership.handle(now, leadership::Input::IdentityClash { member });
+                    }
+                    self.view_is_stale = true;
+                    self.outputs.push_back(Output::Event(Event::Membership(event)));
+                }
+            }
+        }
+    }
+
+    fn drain_leadership(&mut self, now: Instant) {
+        while let Some(output) = self.leadership.poll_output() {
+            match output {
+                leadership::Output::Send { to, message } => {
+                    self.send(to, Message::Leadership(message), Blob::default());
+                }
+                leadership::Output::Persist(promise) => {
+                    let (write, durable) = self.promises.promise(promise);
+                    self.outputs.push_back(Output::Persist { write, durable });
+                }
+                leadership::Output::Adopted(plan) => {
+                    self.record.epoch = Some(plan.epoch);
+                    self.view_is_stale = true;
+                    self.stock.handle(now, deployment::Input::Adopted(plan));
+                }
+                leadership::Output::Event(event) => self.outputs.push_back(Output::Event(Event::Leadership(event))),
+            }
+        }
+    }
+
+    fn drain_stock(&mut self, now: Instant) {
+        while let Some(output) = self.stock.poll_output() {
+            match output {
+                deployment::Output::Send { to, message, blob } => self.send(to, Message::Deployment(message), blob),
+                deployment::Output::Store { artifact, bytes } => {
+                    self.outputs.push_back(Output::Store { artifact, bytes });
+                }
+                deployment::Output::ReadChunk { to, artifact, offset, length } => {
+                    self.outputs.push_back(Output::ReadChunk { to, artifact, offset, length });
+                }
+                deployment::Output::Load { student } => self.outputs.push_back(Output::Load { student }),
+                deployment::Output::Unload { student } => self.outputs.push_back(Output::Unload { student }),
+                deployment::Output::RecordChanged { bundles, ready, desired } => {
+                    if let Some((write, durable)) = self.promises.desire(desired.clone()) {
+                        self.outputs.push_back(Output::Persist { write, durable });
+                    }
+                    (self.record.bundles, self.record.ready, self.record.desired) = (bundles, ready, desired);
+                    self.view_is_stale = true;
+                }
+                deployment::Output::Manifest { digest, manifest } => {
+                    self.manifests.insert(digest, manifest);
+                    self.view_is_stale = true;
+                    if let Some((digest, manifest)) = self.stock.serving() {
+                        let manifest = manifest.clone();
+                        self.leadership.handle(now, leadership::Input::Bundle { digest, manifest });
+                    }
+                }
+                deployment::Output::Event(event) => self.outputs.push_back(Output::Event(Event::Deployment(event))),
+            }
+        }
+    }
+
+    fn drain_coordinator(&mut self, now: Instant) {
+        while let Some(output) = self.coordinator.poll_output() {
+            match output {
+                coordinator::Output::Send { to, message, blob } => {
+                    if matches!(message, inference::Message::Ask { .. }) {
+                        self.observations.asked(to);
+                    }
+                    self.send_inference(now, to, message, blob);
+                }
+                coordinator::Output::Answer { client, result } => {
+                    self.outputs.push_back(Output::Answer { client, result });
+                }
+                coordinator::Output::ReplicaFailed { peer, reason } => {
+                    self.observations.failed(peer);
+                    self.view_is_stale = true;
+                    if reason == FailureReason::Silent && peer != self.me {
+                        self.membership.handle(now, membership::Input::RequestFailed { peer });
+                    }
+                }
+                coordinator::Output::Event(event) => self.outputs.push_back(Output::Event(Event::Inference(event))),
+            }
+        }
+    }
+
+    fn drain_replicas(&mut self, now: Instant) {
+        while let Some(output) = self.replicas.poll_output() {
+            match output {
+                replica::Output::Run { job, student, input } => {
+                    self.outputs.push_back(Output::Run { job, student, input });
+                }
+                replica::Output::Send { to, message, blob } => self.send_inference(now, to, message, blob),
+                replica::Output::Event(event) => self.outputs.push_back(Output::Event(Event::Inference(event))),
+            }
+        }
+    }
+
+    fn send_inference(&mut self, now: Instant, to: NodeId, message: inference::Message, blob: Blob) {
+        if to == self.me {
+            self.take_inference(now, to, message, blob);
+            self.view_is_stale = true; // one more round, so that what this caused is drained
+        } else {
+            self.send(to, Message::Inference(message), blob);
+        }
+    }
+
+    fn send(&mut self, to: NodeId, message: Message, blob: Blob) {
+        debug_assert!(to != self.me, "only inference speaks to itself");
+        self.outputs.push_back(Output::Send { to, message, blob });
+    }
+
+    /// Tells the others what changed of this node.
+    fn tell_record(&mut self, now: Instant) {
+        let minutes = now.since(self.started).as_secs() / 60 + 1;
+        self.record.uptime_class = u8::try_from(minutes.ilog2()).unwrap_or(u8::MAX);
+        self.record.draining = self.draining;
+        if *self.membership.me().record != self.record.clone().clamped() {
+            self.membership.handle(now, membership::Input::Record(self.record.clone()));
+            self.drain_membership(now);
+        }
+    }
+
+    /// Tells the machines what the members are and tell.
+    fn tell_view(&mut self, now: Instant) {
+        let membership = &self.membership;
+        self.observations.retain(|id| membership.member(id).is_some());
+        let peers = self.membership.members().map(peer).collect();
+        self.stock.handle(now, deployment::Input::Peers(peers));
+        let view = std::iter::once(self.view_of_me()).chain(self.membership.members().map(|m| self.view_of(m))).collect();
+        self.leadership.handle(now, leadership::Input::View(view));
+
+        let mut ready = vec![(self.me, self.record.ready.clone())];
+        let routable = self.membership.members().filter(|m| m.is_routable() && !m.record().draining);
+        ready.extend(routable.map(|m| (m.id(), m.record().ready.clone())));
+        let planned = self.leadership.plan().map(|plan| plan.bundle);
+        let epoch = self.leadership.plan().map(|plan| plan.epoch);
+        if let Some(routing) = self.routes.update(&self.manifests, planned, epoch, &ready) {
+            self.coordinator.handle(now, coordinator::Input::Routing(routing));
+        }
+        let students = self.loaded_students();
+        self.replicas.handle(now, replica::Input::Ready { epoch, students });
+    }
+
+    /// The loaded students, each with the floats of one input.
+    fn loaded_students(&self) -> BTreeMap<Digest, usize> {
+        let elements = |student: &Digest| {
+            let manifest = self.manifests.values().find(|m| m.student(*student).is_some())?;
+            Some((*student, manifest.input.elements()))
+        };
+        self.record.ready.iter().filter_map(elements).collect()
+    }
+
+    fn view_of(&self, member: &membership::Member) -> ViewMember {
+        let record = member.record();
+        let mut capability = record.capability;
+        capability.failure_probability =
+            self.observations.failure_probability(member.id(), capability.failure_probability);
+        ViewMember {
+            id: member.id(),
+            generation: member.generation(),
+            state: member.state(),
+            priority: record.priority,
+            uptime_class: record.uptime_class,
+            capability,
+            epoch: record.epoch,
+            draining: record.draining,
+            linked: member.is_linked(),
+        }
+    }
+
+    fn view_of_me(&self) -> ViewMember {
+        let me = self.membership.me();
+        ViewMember {
+            id: self.me,
+            generation: me.stamp.start.generation,
+            state: State::Alive,
+            priority: self.record.priority,
+            uptime_class: self.record.uptime_class,
+            capability: self.record.capability,
+            epoch: self.record.epoch,
+            draining: self.draining,
+            linked: true,
+        }
+    }
+
+    fn leave_when_drained(&mut self, now: Instant) {
+        if self.draining && !self.drained && self.coordinator.is_drained() && self.replicas.is_drained() {
+            self.drained = true;
+            self.membership.handle(now, membership::Input::Leave);
+            self.drain_membership(now);
+            self.outputs.push_back(Output::Drained);
+        }
+    }
+}
+
+fn peer(member: &membership::Member) -> deployment::Peer {
+    let record = member.record();
+    deployment::Peer {
+        id: member.id(),
+        routable: member.is_routable(),
+        bundles: record.bundles.clone(),
+        ready: record.ready.clone(),
+        epoch: record.epoch,
+        desired: record.desired.clone(),
+    }
+}

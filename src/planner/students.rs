@@ -1,0 +1,197 @@
+//! The students a plan chooses from, and how accurate their combinations are.
+
+use std::collections::BTreeMap;
+
+use super::PlanError;
+use super::survival::PARTS_MAX;
+use crate::bundle::Manifest;
+use crate::id::PartId;
+
+/// Bytes of a tensor's element on the wire.
+const ELEMENT_BYTES: u64 = 4;
+
+/// The most combinations an accuracy table may have: 8 MB of numbers. A bundle above it is refused.
+const COMBINATIONS_MAX: usize = 1 << 20;
+
+/// A candidate for a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Student {
+    /// Its architecture.
+    pub arch: String,
+    /// `f32` or `int8`.
+    pub precision: String,
+    /// For one image, 2 × multiply-accumulates.
+    pub flops: u64,
+    /// At run time.
+    pub memory_bytes: u64,
+}
+
+/// The candidates of every part, in part order, with what a request carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Students {
+    /// One list a part, none empty.
+    pub parts: Vec<Vec<Student>>,
+    /// Of the input tensor, once a device.
+    pub bytes_in: u64,
+    /// Of one part's answer.
+    pub bytes_out: u64,
+    /// `None` before the students exist.
+    pub accuracy: Option<AccuracyTable>,
+}
+
+impl Students {
+    /// The candidates and the accuracy table of a bundle.
+    ///
+    /// # Errors
+    /// [`PlanError::TooManyParts`], or [`PlanError::Accuracy`] where the table lacks a combination.
+    pub fn from_manifest(manifest: &Manifest) -> Result<Self, PlanError> {
+        let student = |card: &crate::bundle::StudentCard| Student {
+            arch: card.arch.clone(),
+            precision: card.precision.clone(),
+            flops: card.flops,
+            memory_bytes: card.memory_bytes,
+        };
+        let parts = manifest.parts.iter().map(|part| part.students.iter().map(student).collect()).collect();
+        let mut students = Self::without_accuracy(parts, manifest.input.elements(), manifest.classes)?;
+        students.accuracy = Some(AccuracyTable::of(manifest, &students.parts)?);
+        Ok(students)
+    }
+
+    /// Candidates of which no accuracy is known: `elements` of the input, and `classes`.
+    ///
+    /// # Errors
+    /// [`PlanError::TooManyParts`].
+    pub fn without_accuracy(parts: Vec<Vec<Student>>, elements: usize, classes: usize) -> Result<Self, PlanError> {
+        if parts.is_empty() || parts.len() > PARTS_MAX {
+            return Err(PlanError::TooManyParts { parts: parts.len() });
+        }
+        assert!(parts.iter().all(|candidates| !candidates.is_empty()), "every part has a candidate");
+        let bytes = |elements: usize| ELEMENT_BYTES * elements as u64;
+        Ok(Self { parts, bytes_in: bytes(elements), bytes_out: bytes(classes), accuracy: None })
+    }
+}
+
+/// Accuracy of every combination: each part absent or one of its students.
+///
+/// Stored dense, in mixed radix: digit k is 0 where part k is absent, else 1 + the student's index. The empty combination counts
+/// as accuracy 0, since nobody answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccuracyTable {
+    radix: Vec<usize>,
+    accuracy: Vec<f64>,
+}
+
+impl AccuracyTable {
+    fn of(manifest: &Manifest, parts: &[Vec<Student>]) -> Result<Self, PlanError> {
+        let fail = |what: String| Err(PlanError::Accuracy(what));
+        let mut place = BTreeMap::new();
+        let mut radix = Vec::with_capacity(parts.len());
+        let mut size = 1_usize;
+        for (k, students) in parts.iter().enumerate() {
+            radix.push(size);
+            for (i, student) in students.iter().enumerate() {
+                place.insert((k, student.arch.as_str(), student.precision.as_str()), size * (i + 1));
+            }
+            size = size.saturating_mul(students.len() + 1);
+            if size > COMBINATIONS_MAX {
+                return fail(format!("there are more than {COMBINATIONS_MAX} combinations of students"));
+            }
+        }
+        let mut accuracy = vec![f64::NAN; size];
+        accuracy[0] = 0.0;
+        for combination in manifest.accuracy.iter().filter(|combination| !combination.students.is_empty()) {
+            let mut index = 0;
+            let mut last = None;
+            for student in &combination.students {
+                let key = (usize::from(student.part.0), student.arch.as_str(), student.precision.as_str());
+                let Some(step) = place.get(&key).filter(|_| last.is_none_or(|last| last < student.part)) else {
+                    return fail(format!(
+                        "a combination names {} ({}) of part {}, which the bundle has not, or names parts out of order",
+                        student.arch, student.precision, student.part
+                    ));
+                };
+                last = Some(student.part);
+                index += step;
+            }
+            if !(0.0..=1.0).contains(&combination.accuracy) {
+                return fail(format!("an accuracy is {}; it is a fraction from 0 to 1", combination.accuracy));
+            }
+            accuracy[index] = combination.accuracy;
+        }
+        let table = Self { radix, accuracy };
+        match table.accuracy.iter().position(|accuracy| accuracy.is_nan()) {
+            None => Ok(table),
+            Some(index) => fail(format!("the combination of {} is missing", table.describe(index, parts))),
+        }
+    }
+
+    fn describe(&self, index: usize, parts: &[Vec<Student>]) -> String {
+        let named = parts.iter().enumerate().filter_map(|(k, students)| {
+            let digit = index / self.radix[k] % (students.len() + 1);
+            let student = students.get(digit.checked_sub(1)?)?;
+            let part = PartId(u16::try_from(k).unwrap_or(u16::MAX));
+            Some(format!("part {part}: {} ({})", student.arch, student.precision))
+        });
+        named.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Accuracy where the parts of `present` (a bit each) are answered by the chosen `students` (an index a part).
+    pub(crate) fn of_present(&self, students: &[usize], present: usize) -> f64 {
+        let index: usize =
+            (0..self.radix.len()).filter(|k| present >> k & 1 == 1).map(|k| self.radix[k] * (students[k] + 1)).sum();
+        self.accuracy[index]
+    }
+
+    /// The most accurate combination.
+    pub(crate) fn best(&self) -> f64 {
+        self.accuracy.iter().copied().fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// K parts with students of the given (flops, memory); accuracy falls with missing parts and rises with size.
+    pub(crate) fn students(k: usize, sizes: &[(u64, u64)]) -> Students {
+        let candidates = |_| {
+            let student = |(i, &(flops, memory_bytes)): (usize, &(u64, u64))| Student {
+                arch: format!("wrn-{}-1", 10 + 6 * i),
+                precision: "f32".to_owned(),
+                flops,
+                memory_bytes,
+            };
+            sizes.iter().enumerate().map(student).collect()
+        };
+        let mut students = Students::without_accuracy((0..k).map(candidates).collect(), 784, 10).unwrap();
+        students.accuracy = Some(AccuracyTable::modelled(k, sizes.len()));
+        students
+    }
+
+    impl AccuracyTable {
+        /// 93 % with every part by its largest student; 0.8 points less where all are the smallest, 0.4 a missing part.
+        pub(crate) fn modelled(parts: usize, sizes: usize) -> Self {
+            let size = (sizes + 1).pow(u32::try_from(parts).unwrap());
+            let radix = (0..parts).map(|k| (sizes + 1).pow(u32::try_from(k).unwrap())).collect::<Vec<_>>();
+            let accuracy = (0..size).map(|index| {
+                let digits = radix.iter().map(|radix| index / radix % (sizes + 1));
+                let loss = digits.map(|digit| match digit {
+                    0 => 0.004 + 0.008 / parts as f64,
+                    digit => 0.008 * (sizes - digit) as f64 / (sizes - 1).max(1) as f64 / parts as f64,
+                });
+                if index == 0 { 0.0 } else { 0.93 - loss.sum::<f64>() }
+            });
+            Self { accuracy: accuracy.collect(), radix }
+        }
+    }
+
+    #[test]
+    fn a_combination_is_found_by_its_students_and_the_parts_present() {
+        let table = AccuracyTable::modelled(2, 2);
+        assert_eq!(table.of_present(&[1, 1], 0b11), 0.93);
+        assert_eq!(table.of_present(&[0, 1], 0), 0.0);
+        assert!((table.of_present(&[0, 1], 0b11) - 0.926).abs() < 1e-12);
+        assert!((table.of_present(&[0, 1], 0b10) - 0.922).abs() < 1e-12);
+        assert_eq!(table.best(), 0.93);
+    }
+}
