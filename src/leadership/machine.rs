@@ -55,6 +55,8 @@ pub struct Leadership {
     gate: Gate,
     /// Our own claim while its term is not on disk yet.
     pending: Option<Claim>,
+    /// The term of our last claim that could not be written: nobody heard of it, so it can be claimed again.
+    unused: Option<Term>,
     /// The claim followed, and since when.
     leader: Option<Claim>,
     leader_since: Instant,
@@ -77,6 +79,7 @@ impl Leadership {
             claims: Claims::default(),
             gate: Gate::new(durable, now),
             pending: None,
+            unused: None,
             leader: None,
             leader_since: now,
             outbid_at: now,
@@ -238,7 +241,7 @@ impl Leadership {
 
     fn on_persist_failed(&mut self, now: Instant, reason: String) {
         self.gate.failed(now);
-        self.pending = None;
+        self.unused = self.pending.take().map(|claim| claim.term).or(self.unused);
         self.counters.persist_failures += 1;
         self.event(Event::PersistFailed { reason });
     }
@@ -306,6 +309,8 @@ impl Leadership {
                 let outranked = self.view.of(claim.leader)?.priority < self.view.of(self.me)?.priority;
                 (place == 0 && outranked).then_some(stable)
             }
+            // Somebody leads, and we shall follow as soon as our disk takes the term.
+            None if self.claims.greatest(self.gate.highest_term(), |c| self.view.follows(c)).is_some() => None,
             None if place == 0 => {
                 let best_since = self.view.best_since().max(self.leader_since);
                 Some(stable.min(best_since + hold_off * HOLD_OFFS_MAX))
@@ -320,7 +325,9 @@ impl Leadership {
             return;
         }
         let Some(generation) = self.view.of(self.me).map(|m| m.generation) else { return };
-        let term = Term(self.gate.highest_term().0.saturating_add(1));
+        let highest = self.gate.highest_term();
+        let next = Term(highest.0.saturating_add(1));
+        let term = self.unused.take().filter(|unused| *unused == highest).unwrap_or(next);
         self.gate.raise(term);
         self.pending = Some(Claim { term, leader: self.me, generation });
         self.counters.claims_made += 1;

@@ -47,8 +47,7 @@ impl View {
     pub(super) fn replace(&mut self, me: NodeId, members: Vec<ViewMember>, now: Instant) {
         self.members = members.into_iter().map(|m| (m.id, m)).collect();
         let suspects = self.members.values().filter(|m| m.state == State::Suspect);
-        self.suspect_since =
-            suspects.map(|m| (m.id, self.suspect_since.get(&m.id).copied().unwrap_or(now))).collect();
+        self.suspect_since = suspects.map(|m| (m.id, self.suspect_since.get(&m.id).copied().unwrap_or(now))).collect();
         let members = &self.members;
         self.barred.retain(|id, generation| {
             *id == me || members.get(id).is_some_and(|m| m.state != State::Down && m.generation <= *generation)

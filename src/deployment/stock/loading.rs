@@ -82,9 +82,10 @@ impl Stock {
     pub(super) fn unload_due(&self) -> Option<Instant> {
         let plan = self.plan.as_ref()?;
         let ready_here = |student: Digest| self.loads.is_ready(student);
-        let served = plan.groups.iter().all(|group| {
-            self.peers.serve(group) || (group.members.contains(&self.me) && ready_here(group.student))
-        });
+        let served = plan
+            .groups
+            .iter()
+            .all(|group| self.peers.serve(group) || (group.members.contains(&self.me) && ready_here(group.student)));
         if !served || !self.planned().all(|(_, student)| ready_here(student)) || self.superseded().is_empty() {
             return None;
         }

@@ -241,7 +241,9 @@ impl Fleet {
                     assert_ne!(to, id, "sends to itself");
                     match &message {
                         Message::Claim(claim) => assert!(claim.term <= device.disk.term, "claims before it is on disk"),
-                        Message::Plan(plan) => assert_eq!(Some(plan), device.disk.plan.as_ref(), "tells before it is on disk"),
+                        Message::Plan(plan) => {
+                            assert_eq!(Some(plan), device.disk.plan.as_ref(), "tells before it is on disk")
+                        }
                     }
                     device.claims_sent += usize::from(matches!(message, Message::Claim(_)));
                     device.plans_sent += usize::from(matches!(message, Message::Plan(_)));
@@ -253,7 +255,9 @@ impl Fleet {
                     assert!(promise.plan.as_ref().map(|p| p.epoch) >= device.disk.plan.as_ref().map(|p| p.epoch));
                     device.writing = Some(promise);
                 }
-                Output::Adopted(plan) => assert_eq!(Some(&plan), device.disk.plan.as_ref(), "adopts before it is on disk"),
+                Output::Adopted(plan) => {
+                    assert_eq!(Some(&plan), device.disk.plan.as_ref(), "adopts before it is on disk")
+                }
                 Output::Event(event) => device.events.push(event),
             }
         }

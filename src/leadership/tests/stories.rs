@@ -93,7 +93,9 @@ fn messages_that_are_lost_in_one_direction_do_not_keep_the_fleet_apart() {
     // 4 leads, and cannot talk to 1 any more; the views do not notice.
     fleet.cut.insert((id(4), id(1)));
     fleet.kill(2);
-    fleet.until(ms(4000), |f| f.devices[&id(1)].machine.plan().map(|p| p.epoch) == f.devices[&id(4)].machine.plan().map(|p| p.epoch));
+    fleet.until(ms(4000), |f| {
+        f.devices[&id(1)].machine.plan().map(|p| p.epoch) == f.devices[&id(4)].machine.plan().map(|p| p.epoch)
+    });
 }
 
 #[test]
