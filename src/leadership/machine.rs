@@ -96,6 +96,7 @@ impl Leadership {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::View(members) => self.on_view(now, members),
+            Input::Message { from: peer, .. } | Input::LinkUp { peer } if peer == self.me => {}
             Input::Message { from, message: Message::Claim(claim) } => self.on_claim(now, from, claim),
             Input::Message { from, message: Message::Plan(plan) } => self.on_plan(now, from, plan),
             Input::LinkUp { peer } => self.on_link_up(now, peer),
@@ -155,13 +156,13 @@ impl Leadership {
     }
 
     fn on_view(&mut self, now: Instant, members: Vec<ViewMember>) {
-        self.view.replace(self.me, members, now);
-        let epochs: Vec<_> = self.view.members().filter_map(|m| Some((m.id, m.epoch?.term))).collect();
-        for (member, term) in epochs {
-            if term > self.gate.highest_term() {
-                self.note_term(now, member, term);
+        for member in &members {
+            let is_news = self.view.of(member.id).is_none_or(|before| before.epoch != member.epoch);
+            if let Some(epoch) = member.epoch.filter(|_| is_news) {
+                self.note_term(now, member.id, epoch.term);
             }
         }
+        self.view.replace(self.me, members, now);
     }
 
     fn on_claim(&mut self, now: Instant, from: NodeId, claim: Claim) {

@@ -102,10 +102,6 @@ impl View {
         self.members.get(&id)
     }
 
-    pub(super) fn members(&self) -> impl Iterator<Item = &ViewMember> {
-        self.members.values()
-    }
-
     /// Whom to talk to: everybody with a link who is not given up, but us.
     pub(super) fn reachable(&self, me: NodeId) -> impl Iterator<Item = &ViewMember> {
         self.members.values().filter(move |m| m.id != me && m.linked && m.state != State::Down)

@@ -1,7 +1,5 @@
 //! What this node lacks, most urgent first.
 
-use core::cmp::Reverse;
-
 use super::Stock;
 use crate::bundle::{Manifest, StudentCard};
 use crate::id::Digest;
@@ -81,10 +79,8 @@ impl Stock {
             let group = self.plan.iter().flat_map(|p| &p.groups).find(|g| g.student == student);
             self.peers.keepers(student, bundle, group)
         };
-        // Members that start at the same time fetch in different orders, and so soon serve each other.
-        let shuffled = |student: Digest| Reverse(core::array::from_fn::<u8, 32, _>(|i| student.0[i] ^ self.me.0[i]));
         lacking.retain(|(s, c)| whole_fits || (c.bytes <= room && keepers(*s) < KEEPERS_MIN));
-        lacking.sort_by_cached_key(|(s, _)| (keepers(*s), shuffled(*s)));
+        lacking.sort_by_cached_key(|(s, _)| keepers(*s));
         lacking.into_iter().map(|student| Want::student(bundle, student, false)).collect()
     }
 }

@@ -1,6 +1,7 @@
 use super::fleet::{Fleet, plan};
 use crate::deployment::{Config, Event, Input, Message};
 use crate::id::Digest;
+use crate::leadership::EpochPlan;
 use crate::leadership::tests::fixture::{Bundle, STUDENT_MEMORY, bundle, id};
 use crate::time::Duration;
 
@@ -20,8 +21,8 @@ fn a_bundle_given_to_one_is_kept_whole_by_everybody_with_room() {
     let (mut fleet, bundle) = (Fleet::new(6), bundle(4, BYTES, 0));
     fleet.deploy(3, &bundle);
     fleet.until(s(10), |f| all_hold(f, 1..=6, &bundle));
-    let others: usize = [1, 2, 4, 5, 6].map(|n| fleet.device(n).chunks_sent).iter().sum();
-    assert!(others > 0, "those who have a student serve it on");
+    let chunks: usize = (1..=6).map(|n| fleet.device(n).chunks_sent).sum();
+    assert_eq!(chunks, 5 * (4 * 10 + 1), "nothing is fetched twice");
 }
 
 #[test]
@@ -134,20 +135,15 @@ fn within_the_grace_time_nothing_is_freed() {
     fleet.deploy(1, &bundle);
     fleet.adopt(&plan(1, &bundle, &[&[1], &[]]));
     fleet.run(s(1));
-    fleet.adopt(&EmptyGroups::dropped(plan(2, &bundle, &[&[], &[1]])));
+    fleet.adopt(&without_empty_groups(plan(2, &bundle, &[&[], &[1]])));
     let took = fleet.until(s(10), |f| !f.device(1).loaded.contains(&first));
     assert!(took >= s(5), "{took:?}");
     assert!(fleet.device(1).is_ready(second));
 }
 
-/// A plan in which only the groups with members count.
-struct EmptyGroups;
-
-impl EmptyGroups {
-    fn dropped(mut plan: crate::leadership::EpochPlan) -> crate::leadership::EpochPlan {
-        plan.groups.retain(|g| !g.members.is_empty());
-        plan
-    }
+fn without_empty_groups(mut plan: EpochPlan) -> EpochPlan {
+    plan.groups.retain(|g| !g.members.is_empty());
+    plan
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::fixture::{bundle, capability, id};
 use super::fleet::Fleet;
 use crate::id::Term;
-use crate::leadership::{Event, Input};
+use crate::leadership::{EpochPlan, Event, Input};
 use crate::time::Duration;
 
 const fn ms(ms: u64) -> Duration {
@@ -55,7 +55,7 @@ fn after_a_lost_member_the_leader_plans_anew_within_the_settle_time_and_moves_no
     assert!(took <= ms(450), "view lag, settle, write, send: {took:?}");
     let after = fleet.device(6).machine.plan().unwrap().clone();
     assert_eq!((after.epoch.term, after.epoch.sequence), (before.epoch.term, before.epoch.sequence + 1));
-    let pairs = |plan: &crate::leadership::EpochPlan| {
+    let pairs = |plan: &EpochPlan| {
         plan.groups.iter().flat_map(|g| g.members.iter().map(|m| (g.part, *m)).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     let kept = pairs(&before).into_iter().filter(|(_, m)| *m != id(1));
