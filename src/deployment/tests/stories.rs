@@ -1,7 +1,6 @@
 use super::fleet::{Fleet, plan};
 use crate::deployment::{Config, Event, Input, Message};
 use crate::id::Digest;
-use crate::leadership::EpochPlan;
 use crate::leadership::tests::fixture::{Bundle, STUDENT_MEMORY, bundle, id};
 use crate::time::Duration;
 
@@ -135,15 +134,10 @@ fn within_the_grace_time_nothing_is_freed() {
     fleet.deploy(1, &bundle);
     fleet.adopt(&plan(1, &bundle, &[&[1], &[]]));
     fleet.run(s(1));
-    fleet.adopt(&without_empty_groups(plan(2, &bundle, &[&[], &[1]])));
+    fleet.adopt(&plan(2, &bundle, &[&[], &[1]]));
     let took = fleet.until(s(10), |f| !f.device(1).loaded.contains(&first));
     assert!(took >= s(5), "{took:?}");
     assert!(fleet.device(1).is_ready(second));
-}
-
-fn without_empty_groups(mut plan: EpochPlan) -> EpochPlan {
-    plan.groups.retain(|g| !g.members.is_empty());
-    plan
 }
 
 #[test]

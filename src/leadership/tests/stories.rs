@@ -74,6 +74,18 @@ fn a_view_that_changes_without_a_change_for_the_plan_makes_no_new_epoch() {
 }
 
 #[test]
+fn a_member_that_can_do_a_little_less_is_no_reason_to_plan() {
+    let mut fleet = serving(4, 2);
+    let plans = fleet.device(4).machine.counters().plans_made;
+    for step in 0..20 {
+        fleet.device(1).capability.flops_per_s = 1e9 - 1e6 * f64::from(step);
+        fleet.run(ms(100));
+        assert!(fleet.device(4).machine.poll_timeout().is_none_or(|(_, why)| why != "plan"));
+    }
+    assert_eq!(fleet.device(4).machine.counters().plans_made, plans);
+}
+
+#[test]
 fn each_side_of_a_partition_leads_and_plans_for_itself_and_after_healing_there_is_one_epoch_above_both() {
     let mut fleet = serving(6, 2);
     fleet.part(&[1, 2, 3]);
