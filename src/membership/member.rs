@@ -1,7 +1,10 @@
 //! One member as this node sees it.
 
 use super::message::{Stamp, Start};
+use super::port::Reason;
 use super::record::Record;
+use super::rtt::Rtt;
+use super::suspicion::Suspicion;
 use crate::id::{Generation, Incarnation, NodeId};
 use crate::time::{Duration, Instant};
 
@@ -37,9 +40,46 @@ pub struct Member {
     pub(super) since: Instant,
     pub(super) linked: bool,
     pub(super) routable: bool,
+    /// Evidence of failure since it last answered a direct ping.
+    pub(super) evidence: Option<Reason>,
+    /// Runs while it is suspect.
+    pub(super) suspicion: Option<Suspicion>,
+    pub(super) rtt: Option<Rtt>,
+    /// When this start of it was first heard of.
+    pub(super) started: Instant,
+    /// A link to this start of it was up at least once.
+    pub(super) met: bool,
+    /// When to probe it again on evidence, outside the rounds, and how often that was done.
+    pub(super) retry_at: Option<Instant>,
+    pub(super) retries: u32,
+    /// When to dial it again, and how often that was done.
+    pub(super) dial_at: Instant,
+    pub(super) dials: u32,
 }
 
 impl Member {
+    /// Just heard of.
+    pub(super) fn new(id: NodeId, stamp: Stamp, record: Record, linked: bool, now: Instant) -> Self {
+        Self {
+            id,
+            stamp,
+            record,
+            state: State::Alive,
+            since: now,
+            linked,
+            routable: false,
+            evidence: None,
+            suspicion: None,
+            rtt: None,
+            started: now,
+            met: linked,
+            retry_at: None,
+            retries: 0,
+            dial_at: now,
+            dials: 0,
+        }
+    }
+
     /// Its identity.
     pub fn id(&self) -> NodeId {
         self.id
@@ -92,6 +132,31 @@ impl Member {
 
     /// Smoothed round-trip time, once it has answered a direct ping. Half of it is the link's delay.
     pub fn rtt(&self) -> Option<Duration> {
-        None
+        self.rtt.map(Rtt::smooth)
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.state != State::Down
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.state == State::Alive
+    }
+
+    pub(super) fn enter(&mut self, state: State, now: Instant) {
+        self.state = state;
+        self.since = now;
+        self.suspicion = None;
+    }
+
+    /// Why it is not routable, if so.
+    pub(super) fn obstacle(&self) -> Option<Reason> {
+        if !self.is_alive() {
+            Some(Reason::State)
+        } else if !self.linked {
+            Some(Reason::LinkDown)
+        } else {
+            self.evidence
+        }
     }
 }

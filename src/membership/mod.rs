@@ -9,15 +9,25 @@
 
 mod config;
 mod counters;
+mod dissemination;
+mod health;
 mod machine;
 mod member;
 pub mod message;
 mod port;
-mod record;
+mod probe;
+pub mod record;
+mod ring;
+mod rtt;
+mod suspicion;
+mod tombstones;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub use counters::Counters;
-pub use machine::Membership;
+pub use machine::{MEMBERS_MAX, Membership};
 pub use member::{Me, Member, State};
 pub use message::{Message, Start};
 pub use port::{Claimant, Event, Input, Output, Reason};

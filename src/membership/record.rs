@@ -115,7 +115,7 @@ impl Record {
         self.http.iter().try_for_each(|h| text("http", h, ADDRESS_BYTES_MAX))?;
         count("bundles", self.bundles.len(), BUNDLES_MAX)?;
         count("ready", self.ready.len(), READY_MAX)?;
-        for deployment in &self.desired {
+        if let Some(deployment) = &self.desired {
             text("desired.name", &deployment.name, NAME_BYTES_MAX)?;
             text("desired.version", &deployment.version, VERSION_BYTES_MAX)?;
         }
@@ -137,7 +137,7 @@ impl Record {
         self.http.take_if(|h| h.len() > ADDRESS_BYTES_MAX);
         self.bundles.truncate(BUNDLES_MAX);
         self.ready.truncate(READY_MAX);
-        for deployment in &mut self.desired {
+        if let Some(deployment) = &mut self.desired {
             cut(&mut deployment.name, NAME_BYTES_MAX);
             cut(&mut deployment.version, VERSION_BYTES_MAX);
         }

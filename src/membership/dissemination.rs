@@ -1,0 +1,199 @@
+//! News that ride on messages until they have been told often enough.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::message::{Claim, Update};
+use crate::id::NodeId;
+
+/// Updates waiting to be told. When it is full the one told most often is dropped and counted: the comparison of
+/// views repairs what is lost.
+pub(super) const QUEUE_MAX: usize = 1024;
+/// Bytes of updates on one probe or gossip message: with the header it fits one Ethernet frame, as memberlist's 1400.
+/// A single update with a large record may exceed it.
+pub(super) const PIGGYBACK_BYTES_MAX: usize = 1200;
+/// Updates on one probe or gossip message. Ours: more would not fit anyway.
+const PIGGYBACK_COUNT_MAX: usize = 16;
+
+/// What an update is about: the newer of the same subject replaces the older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    /// What the member says of itself.
+    Own(NodeId),
+    /// What an accuser (the second) says of the member.
+    Accusation(NodeId, NodeId),
+}
+
+#[derive(Debug, Clone)]
+struct Queued {
+    update: Update,
+    told: u32,
+    number: u64,
+}
+
+/// The queue of news.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Queue {
+    queued: BTreeMap<Subject, Queued>,
+    number: u64,
+}
+
+impl Queue {
+    /// Nothing to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queued.is_empty()
+    }
+
+    /// Forgets everything: there is nobody to tell.
+    pub(super) fn clear(&mut self) {
+        self.queued.clear();
+    }
+
+    /// Takes in news. What the member says of itself ends the telling of accusations. Returns how many were dropped.
+    pub(super) fn push(&mut self, mut update: Update) -> u64 {
+        let member = update.member;
+        let subject = match &mut update.claim {
+            Claim::Alive { stamp, record } => {
+                self.drop_accusations(member);
+                let older = self.queued.remove(&Subject::Own(member)).map(|q| q.update.claim);
+                if let (None, Some(Claim::Alive { stamp: older, record: Some(kept) })) = (&record, older)
+                    && older.start == stamp.start
+                    && older.version == stamp.version
+                {
+                    *record = Some(kept);
+                }
+                Subject::Own(member)
+            }
+            Claim::Left { .. } => {
+                self.drop_accusations(member);
+                Subject::Own(member)
+            }
+            Claim::Suspect { by, .. } | Claim::Down { by, .. } => Subject::Accusation(member, *by),
+        };
+        self.number += 1;
+        self.queued.insert(subject, Queued { update, told: 0, number: self.number });
+        self.make_room()
+    }
+
+    /// The news for one message, those told least first, then the newest. Each is forgotten after `told_max` times.
+    pub(super) fn take(&mut self, told_max: u32, bytes: usize) -> Vec<Update> {
+        let mut order: Vec<_> = self.queued.iter().map(|(s, q)| (q.told, Reverse(q.number), *s)).collect();
+        order.sort_unstable();
+        let mut left = bytes;
+        let mut taken = Vec::new();
+        for (_, _, subject) in order {
+            let Some(queued) = self.queued.get_mut(&subject) else { continue };
+            let size = queued.update.bytes_max();
+            if size > left && !(taken.is_empty() && bytes == PIGGYBACK_BYTES_MAX) {
+                continue;
+            }
+            left = left.saturating_sub(size);
+            taken.push(queued.update.clone());
+            queued.told += 1;
+            if queued.told >= told_max {
+                self.queued.remove(&subject);
+            }
+            if taken.len() == PIGGYBACK_COUNT_MAX {
+                break;
+            }
+        }
+        taken
+    }
+
+    fn drop_accusations(&mut self, member: NodeId) {
+        let range = Subject::Accusation(member, NodeId([0; 32]))..=Subject::Accusation(member, NodeId([255; 32]));
+        let subjects: Vec<_> = self.queued.range(range).map(|(s, _)| *s).collect();
+        for subject in subjects {
+            self.queued.remove(&subject);
+        }
+    }
+
+    fn make_room(&mut self) -> u64 {
+        if self.queued.len() <= QUEUE_MAX {
+            return 0;
+        }
+        let most_told = self.queued.iter().max_by_key(|(_, q)| (q.told, Reverse(q.number))).map(|(s, _)| *s);
+        most_told.map_or(0, |subject| u64::from(self.queued.remove(&subject).is_some()))
+    }
+}
+
+/// How often each update is told, after memberlist: `mult` · ⌈log10(size + 1)⌉.
+pub(super) fn told_max(mult: u32, size: usize) -> u32 {
+    mult * (size.max(1)).ilog10().saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Generation, Incarnation};
+
+    fn id(b: u8) -> NodeId {
+        NodeId([b; 32])
+    }
+
+    fn suspect(member: u8, by: u8) -> Update {
+        let (generation, incarnation) = (Generation(1), Incarnation(0));
+        Update { member: id(member), claim: Claim::Suspect { generation, incarnation, by: id(by) } }
+    }
+
+    fn left(member: u8) -> Update {
+        Update { member: id(member), claim: Claim::Left { generation: Generation(1) } }
+    }
+
+    #[test]
+    fn told_max_is_the_digits_of_the_size_times_the_multiplier() {
+        for (size, expected) in [(0, 4), (1, 4), (9, 4), (10, 8), (32, 8), (99, 8), (100, 12)] {
+            assert_eq!(told_max(4, size), expected, "{size}");
+        }
+    }
+
+    #[test]
+    fn each_update_is_told_so_often_and_no_more() {
+        let mut queue = Queue::default();
+        queue.push(suspect(1, 2));
+        for _ in 0..3 {
+            assert_eq!(queue.take(3, PIGGYBACK_BYTES_MAX), [suspect(1, 2)]);
+        }
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_is_told_least_goes_first() {
+        let mut queue = Queue::default();
+        queue.push(suspect(1, 2));
+        queue.take(9, PIGGYBACK_BYTES_MAX);
+        queue.push(suspect(3, 4));
+        assert_eq!(queue.take(9, 90), [suspect(3, 4)]);
+    }
+
+    #[test]
+    fn what_a_member_says_of_itself_ends_the_telling_of_accusations() {
+        let mut queue = Queue::default();
+        queue.push(suspect(1, 2));
+        queue.push(suspect(1, 3));
+        queue.push(suspect(2, 3));
+        queue.push(left(1));
+        let told = queue.take(1, PIGGYBACK_BYTES_MAX);
+        assert_eq!(told, [left(1), suspect(2, 3)]);
+    }
+
+    #[test]
+    fn a_full_queue_drops_what_was_told_most() {
+        let mut queue = Queue::default();
+        queue.push(suspect(1, 2));
+        queue.take(9, PIGGYBACK_BYTES_MAX);
+        let many = u16::try_from(QUEUE_MAX).unwrap();
+        let dropped: u64 = (0..many)
+            .map(|i| {
+                let mut by = [9; 32];
+                by[..2].copy_from_slice(&i.to_be_bytes());
+                let (generation, incarnation) = (Generation(1), Incarnation(0));
+                let claim = Claim::Suspect { generation, incarnation, by: NodeId(by) };
+                queue.push(Update { member: id(7), claim })
+            })
+            .sum();
+        assert_eq!(dropped, 1);
+        assert_eq!(queue.queued.len(), QUEUE_MAX);
+        assert!(!queue.queued.values().any(|q| q.update == suspect(1, 2)));
+    }
+}
