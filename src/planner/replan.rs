@@ -16,7 +16,7 @@ use crate::id::PartId;
 
 /// The least relative gain (of latency; with `latency_max_s`, of the expected share of wrong answers) for which what serves is moved. Design
 /// choice: above the noise of measured run times and link rates.
-pub const GAIN_MIN: f64 = 0.10;
+pub(crate) const GAIN_MIN: f64 = 0.10;
 
 /// Steps of each of the two searches for a better plan: a leader's re-plan at N = 8 is to take less than 5 ms.
 const STEPS: usize = 3_000;

@@ -164,15 +164,21 @@ impl<'a> Search<'a> {
 
     fn swap(&mut self, n: usize, m: usize, better: Better) -> bool {
         let (of_n, of_m) = (self.state.held(n), self.state.held(m));
-        if self.steps == 0 || of_n == of_m || !self.state.fits(n, of_m) || !self.state.fits(m, of_n) {
-            return false;
+        for (to_n, to_m) in exchanges(of_n, of_m) {
+            if self.steps == 0 || !self.state.fits(n, to_n) || !self.state.fits(m, to_m) {
+                continue;
+            }
+            self.state.hold(n, to_n);
+            self.state.hold(m, to_m);
+            let moved = self.keep_if(better, |state| {
+                state.hold(n, of_n);
+                state.hold(m, of_m);
+            });
+            if moved {
+                return true;
+            }
         }
-        self.state.hold(n, of_m);
-        self.state.hold(m, of_n);
-        self.keep_if(better, |state| {
-            state.hold(n, of_n);
-            state.hold(m, of_m);
-        })
+        false
     }
 
     fn student_round(&mut self, better: Better) -> bool {
@@ -271,6 +277,18 @@ fn options(held: PartSet, parts: usize) -> impl Iterator<Item = PartSet> {
         .filter(move |k| held >> k & 1 == 1 && held.count_ones() > 1)
         .flat_map(move |k| (0..parts).filter(move |j| held >> j & 1 == 0).map(move |j| held ^ 1 << k ^ 1 << j));
     toggled.chain(alone).chain(traded)
+}
+
+/// What two devices may hold instead of `a` and `b`, if both change: all exchanged, one part for one, one part handed over.
+fn exchanges(a: PartSet, b: PartSet) -> impl Iterator<Item = (PartSet, PartSet)> {
+    let (only_a, only_b) = (a & !b, b & !a);
+    let whole =
+        core::iter::once((b, a)).filter(move |_| a != b && (only_a.count_ones(), only_b.count_ones()) != (1, 1));
+    let one_for_one = parts_of(only_a)
+        .flat_map(move |k| parts_of(only_b).map(move |j| (1 << k) | (1 << j)))
+        .map(move |both| (a ^ both, b ^ both));
+    let handed_over = parts_of(only_a | only_b).map(move |k| (a ^ (1 << k), b ^ (1 << k)));
+    whole.chain(one_for_one).chain(handed_over)
 }
 
 /// `set` with the bits k and j exchanged.
