@@ -235,6 +235,11 @@ impl Leadership {
             }
             self.outputs.push_back(Output::Adopted(plan));
         }
+        self.stand();
+    }
+
+    /// Our claim counts as soon as its term is on disk.
+    fn stand(&mut self) {
         if let Some(claim) = self.pending.take_if(|claim| claim.term <= self.gate.term()) {
             self.claims.insert(claim);
         }
@@ -332,6 +337,9 @@ impl Leadership {
         self.gate.raise(term);
         self.pending = Some(Claim { term, leader: self.me, generation });
         self.counters.claims_made += 1;
+        // A term that was not used may be on disk by now: then no write will come to confirm it.
+        self.stand();
+        self.follow(now);
     }
 
     fn plan_anew(&mut self, now: Instant) {

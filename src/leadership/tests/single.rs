@@ -193,6 +193,26 @@ fn a_leader_that_sees_a_greater_epoch_of_nobody_it_sees_claims_above_it() {
 }
 
 #[test]
+fn a_term_that_is_on_disk_without_having_been_claimed_is_claimed_without_another_write() {
+    let start = Instant::from_nanos(1);
+    let mut machine = Leadership::new(id(1), Config::default(), promised(1, None), start);
+    machine.handle(start, Input::View(vec![member(1)]));
+    let claimed = start + Duration::from_millis(600);
+    machine.handle_timeout(claimed);
+    machine.handle(claimed, Input::PersistFailed { reason: "full".to_owned() });
+    // Not a candidate while the write is tried again, so the term gets to the disk without a claim.
+    let draining = ViewMember { draining: true, ..member(1) };
+    machine.handle(claimed, Input::View(vec![draining]));
+    let retried = claimed + Duration::from_secs(1);
+    machine.handle_timeout(retried);
+    machine.handle(retried, Input::Persisted);
+    assert_eq!((machine.leader(), machine.term()), (None, Term(2)));
+    machine.handle(retried, Input::View(vec![member(1)]));
+    machine.handle_timeout(retried + Duration::from_millis(600));
+    assert_eq!((machine.leader(), machine.term()), (Some(id(1)), Term(2)));
+}
+
+#[test]
 fn a_view_that_is_never_stable_delays_the_best_but_does_not_stop_it() {
     let now = Instant::from_nanos(1);
     let mut machine = Leadership::new(id(9), Config::default(), Promise::default(), now);
