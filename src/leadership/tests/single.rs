@@ -133,8 +133,10 @@ fn terms_that_jump_too_far_are_refused_counted_and_named() {
 }
 
 #[test]
-fn a_node_that_has_seen_no_term_takes_any() {
+fn a_node_that_has_seen_no_term_takes_any_that_leaves_room_above() {
     let (mut machine, now) = node(Promise::default());
+    machine.handle(now, from(3, claim(u64::MAX, 3)));
+    assert_eq!(machine.counters().term_jumps_refused, 1);
     machine.handle(now, from(3, claim(1 << 20, 3)));
     machine.handle(now, Input::Persisted);
     assert_eq!(machine.leader(), Some(id(3)));
