@@ -61,6 +61,11 @@ impl Score {
         lexicographic(&self.terms[..=CONSTRAINTS], &other.terms[..=CONSTRAINTS]).is_lt()
     }
 
+    /// Probability that a part is not answered.
+    pub(crate) fn unavailability(&self) -> f64 {
+        self.terms[self.slope_at + 1] * SAME
+    }
+
     /// Parts nobody holds, and how many kinds of constraints do not hold.
     pub(crate) fn broken(&self) -> (f64, usize) {
         (self.terms[0], self.terms[..CONSTRAINTS].iter().filter(|term| **term > 0.0).count())
@@ -262,6 +267,11 @@ impl<'a> State<'a> {
         let bound = bound.unwrap_or(f64::INFINITY);
         if self.answered_within(bound.min(f64::MAX)) < rho {
             return bound.is_infinite().then_some((f64::INFINITY, 0.0));
+        }
+        // Most changes leave the latency as it is: then one more look decides.
+        let below = self.answered_within(bound.next_down());
+        if bound.is_finite() && below < rho {
+            return Some((bound, -below));
         }
         let mut times = core::mem::take(&mut self.times);
         times.clear();
