@@ -1,6 +1,13 @@
 //! How far the planner is from the optimum: over random small fleets in which memory and reliability bind, for both objectives,
 //! against an exhaustive search. Follow-the-leader with Kuhn–Munkres, after RoCoIn, is printed beside it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a test that reports figures"
+)]
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use rocoin::bundle::Manifest;
