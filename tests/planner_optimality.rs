@@ -79,7 +79,7 @@ fn compare(objective: Objective) {
         100.0 * rocoin_worst,
     );
     assert!(median <= 0.02 && worst <= 0.10, "median {median}, worst {worst}");
-    assert!(memory_binds >= FLEETS / 4, "memory binds in {memory_binds} fleets only");
+    assert!(memory_binds >= FLEETS / 2, "memory binds in {memory_binds} fleets only");
     assert!(reliability_binds >= FLEETS / 8, "reliability binds in {reliability_binds} fleets only");
 }
 
@@ -140,8 +140,8 @@ impl Random {
 
     fn fleet(&mut self, objective: Objective) -> Fleet {
         let size = self.one_of(&[4, 5, 6, 7, 8]);
-        let tight = self.one_of(&[true, true, true, false]);
-        let memory_max = if tight { 1.2e6 } else { 2e6 };
+        let tight = self.one_of(&[true, true, true, true, false]);
+        let memory_max = if tight { 1.0e6 } else { 2e6 };
         let device = |n: usize| Device {
             name: format!("d{n}"),
             capability: Capability {
