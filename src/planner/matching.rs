@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_equal_the_best_of_all_permutations(cost in (1..=7_usize).prop_flat_map(|n| square(n))) {
+        fn both_equal_the_best_of_all_permutations(cost in (1..=7_usize).prop_flat_map(square)) {
             let all = permutations(cost.len());
             let sum = all.iter().map(|p| values(&cost, p).sum()).fold(f64::INFINITY, f64::min);
             let maximum = all.iter().map(|p| values(&cost, p).fold(0.0, f64::max)).fold(f64::INFINITY, f64::min);

@@ -367,7 +367,7 @@ mod tests {
             let students = students(2, &[(1_000_000, 100)]);
             let options = PlanOptions { rho, ..PlanOptions::default() };
             let problem = Problem::new(devices.iter(), &students, &options);
-            let mut state = State::new(&problem, Assignment { students: vec![0, 0], held: held.clone() });
+            let mut state = State::new(&problem, Assignment { students: vec![0, 0], held });
             let before = state.score();
             state.hold(0, from);
             let after = state.score();
