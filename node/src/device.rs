@@ -120,7 +120,18 @@ impl Device {
         let node = actor::start(node, clock, hands, mailboxes);
         tokio::spawn(remember(state, known));
         let id = boot.identity.node();
-        Ok(DeviceHandle { id, capability, node, store, faults, counters, addresses, http, http_token, http_listener })
+        Ok(DeviceHandle {
+            id,
+            capability,
+            node,
+            store,
+            faults,
+            counters,
+            addresses,
+            http,
+            http_token,
+            http_listener,
+        })
     }
 }
 
@@ -211,24 +222,28 @@ fn start(
 ) -> Result<Start, DeviceError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| DeviceError::System(e.to_string()))?;
+    let mut settings = rocoin::node::Config::default();
+    settings.replica.workers = config.workers;
+    settings.deployment.memory_bytes_max = capability.memory_bytes;
+    let record = Record {
+        name: config.name.clone(),
+        capability,
+        priority: config.priority,
+        uptime_class: 0,
+        addresses: addresses.iter().map(Multiaddr::to_string).collect(),
+        http: Some(http.to_string()),
+        bundles: Vec::new(),
+        ready: Vec::new(),
+        epoch: None,
+        desired: None,
+        draining: false,
+    };
     Ok(Start {
         me: boot.identity.node(),
         generation: boot.generation,
         seed,
-        config: rocoin::node::Config::default(),
-        record: Record {
-            name: config.name.clone(),
-            capability,
-            priority: config.priority,
-            addresses: addresses.iter().map(Multiaddr::to_string).collect(),
-            http: Some(http.to_string()),
-            uptime_class: 0,
-            bundles: Vec::new(),
-            ready: Vec::new(),
-            epoch: None,
-            desired: None,
-            draining: false,
-        },
+        config: settings,
+        record,
         durable: boot.durable.clone(),
         artifacts: store.held(),
         manifests: store.manifests(),

@@ -46,16 +46,14 @@ pub enum DistillError {
     PartialLogits(#[from] PartialLogitsError),
     /// The teacher's classes are not the data's.
     #[error(
-        "the teacher tells {teacher} classes apart, the data has {data} ({source_of_labels}); give data with the teacher's classes, or \
-         list all {teacher} in labels.txt beside the data"
+        "the teacher tells {teacher} classes apart, the data has {data} (its labels.txt, or its largest label and one more); give data with \
+         the teacher's classes, or list all {teacher} in labels.txt beside the data"
     )]
     Classes {
         /// Of the teacher.
         teacher: usize,
         /// Of the data.
         data: usize,
-        /// Where the data's number is from.
-        source_of_labels: String,
     },
     /// More parts than filters, or none.
     #[error("--parts {parts}: the teacher's last feature map has {filters} filters, so 1 to {filters} parts are possible")]
@@ -76,9 +74,9 @@ pub enum DistillError {
     /// Options that contradict each other.
     #[error("{0}")]
     Options(String),
-    /// The fleet cannot be served.
-    #[error("the fleet: {0}")]
-    Fleet(String),
+    /// No students can be planned for the fleet.
+    #[error("--fleet: {0}")]
+    Fleet(#[from] rocoin::planner::PlanError),
     /// The work folder is there already.
     #[error("{} is there already: --resume goes on where it ended; to start afresh, delete it or give another --out", path.display())]
     WorkExists {
@@ -147,7 +145,4 @@ pub enum DistillError {
         /// How many were compared.
         images: usize,
     },
-    /// The teacher's filters could not be divided.
-    #[error("dividing the teacher's filters into knowledge parts: {0}")]
-    Knowledge(String),
 }

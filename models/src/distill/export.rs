@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use rocoin::bundle::{
-    DataCard, InputSpec, Manifest, Merge, Part, Preprocess, SCHEMA, StudentCard, StudentRef, TeacherCard,
+    DataCard, InputSpec, Manifest, Merge, Part, SCHEMA, StudentCard, StudentRef, TeacherCard,
 };
 use rocoin::id::{Digest, PartId};
 use rocoin::planner::zoo::Architecture as Costs;
@@ -67,17 +67,17 @@ pub(super) fn bundle(
     Ok(writer.finish(&manifest)?)
 }
 
-/// `head.json`: a head and what it is of.
+/// `head.json`: a head and how it was trained; whose it is, the work folder's settings say.
 #[derive(Serialize, Deserialize)]
 struct HeadProduct {
     options: HeadOptions,
-    students: Vec<Digest>,
     bias: Vec<f32>,
-    heads: Vec<PartialHead>,
+    students: Vec<PartialHead>,
     epoch: usize,
     accuracy: f64,
 }
 
+/// The head over all students, read if it was trained with the same options already.
 fn joint_head(
     prepared: &Prepared,
     work: &WorkDir,
@@ -93,6 +93,23 @@ fn joint_head(
         seed: train.seed,
         ..HeadOptions::default()
     };
+    let known: Option<HeadProduct> = work.read_json(HEAD_PRODUCT)?;
+    if let Some(HeadProduct { bias, students, epoch, accuracy, .. }) = known.filter(|known| known.options == options) {
+        return Ok(JointHead { bias, students, epoch, accuracy });
+    }
+    let head = new_head(prepared, work, trained, &options, progress)?;
+    let JointHead { bias, students, epoch, accuracy } = head.clone();
+    work.write_json(HEAD_PRODUCT, &HeadProduct { options, bias, students, epoch, accuracy })?;
+    Ok(head)
+}
+
+fn new_head(
+    prepared: &Prepared,
+    work: &WorkDir,
+    trained: &Trained,
+    options: &HeadOptions,
+    progress: &dyn Progress,
+) -> Result<JointHead, DistillError> {
     let (training, validation) = (prepared.training(), prepared.validation());
     let features: Vec<[Vec<f32>; 2]> = trained
         .members
@@ -124,7 +141,7 @@ fn joint_head(
         classes: prepared.settings.classes,
     };
     let mut log_error = None;
-    let head = train_head(&students, &targets, &options, &mut |step| {
+    let head = train_head(&students, &targets, options, &mut |step| {
         let (epoch, loss, accuracy) = (step.epoch + 1, step.loss, step.accuracy);
         log_error = work.log(&format!("head - - {epoch} {loss:.5} {accuracy:.5} -")).err().or(log_error.take());
         let note = format!("loss {loss:.3}, mean over combinations {:.2} %", 100.0 * accuracy);
@@ -247,7 +264,7 @@ fn manifest(
             name: INPUT.to_owned(),
             shape: settings.shape.clone(),
             dtype: "FP32".to_owned(),
-            preprocess: Preprocess { ..settings.preprocess.clone() },
+            preprocess: settings.preprocess.clone(),
         },
         teacher: TeacherCard { sha256: settings.teacher.clone(), accuracy: teacher_accuracy },
         data: DataCard { name: data.name.clone(), sha256: settings.data.clone() },

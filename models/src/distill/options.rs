@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use rocoin::fleet::Fleet;
+use rocoin::planner::zoo::Architecture;
 
 use crate::data::Validation;
 use crate::teacher::TeacherOptions;
 use crate::train::student::TrainOptions;
-use crate::zoo::Architecture;
 
 /// Views of every training image that are kept on disk, unless there are fewer epochs: each is worth the teacher's feature maps
 /// of all images as f16 (690 MB for Fashion-MNIST and 128 filters of 7×7).

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use rocoin::planner::knowledge::{KnowledgeGraph, split};
+use rocoin::planner::knowledge::{ActivityGraph, activity, split};
 
 use super::prepare::Prepared;
 use super::work::WorkDir;
@@ -29,33 +29,32 @@ pub(super) fn divide(
     let holdout = &prepared.holdout;
     let missing = IMAGES_MIN.saturating_sub(holdout.validation.len());
     let images: Vec<usize> = holdout.validation.iter().chain(holdout.train.iter().take(missing)).copied().collect();
-    let mut graph = KnowledgeGraph::new(prepared.teacher.filters());
-    for means in filter_means(prepared, &images, jobs, progress)? {
-        graph.add_image(&means);
+    let mut graph = ActivityGraph::new(prepared.teacher.filters());
+    for activities in activities(prepared, &images, jobs, progress)? {
+        graph.add(&activities);
     }
     let sizes: Vec<usize> = prepared.settings.shares.iter().map(|share| share.filters).collect();
-    let parts = split(&graph, &sizes, prepared.settings.train.seed)
-        .map_err(|error| DistillError::Knowledge(error.to_string()))?;
+    let parts = split(&graph, &sizes, prepared.settings.train.seed);
     work.write_json(PRODUCT, &parts)?;
     Ok(parts)
 }
 
-/// The mean of every filter's map, for each image in order.
-fn filter_means(
+/// How active every filter is, for each image in order.
+fn activities(
     prepared: &Prepared,
     images: &[usize],
     jobs: usize,
     progress: &dyn Progress,
 ) -> Result<Vec<Vec<f32>>, DistillError> {
+    let filters = prepared.teacher.filters();
     let positions: usize = prepared.teacher.map_shape().iter().product();
     let done = AtomicU64::new(0);
-    let means = |&index: &usize| -> Result<Vec<f32>, DistillError> {
+    let activities_of = |&index: &usize| -> Result<Vec<f32>, DistillError> {
         let output = prepared.teacher.forward(&prepared.data.train.image_vec(index))?;
-        let means = output.map.chunks_exact(positions).map(|plane| plane.iter().sum::<f32>() / positions as f32);
         progress.advance("knowledge parts", done.fetch_add(1, Ordering::Relaxed) + 1, images.len() as u64, "");
-        Ok(means.collect())
+        Ok(activity(&output.map, filters, positions))
     };
-    pool(jobs)?.install(|| images.par_iter().map(means).collect())
+    pool(jobs)?.install(|| images.par_iter().map(activities_of).collect())
 }
 
 /// So many threads.

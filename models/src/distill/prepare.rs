@@ -1,6 +1,8 @@
 //! Everything that is read and checked before anything is trained.
 
 use rocoin::bundle::Preprocess;
+use rocoin::planner::zoo::ZOO;
+use rocoin::planner::{Task, prospect};
 
 use super::settings::{SCHEMA, Settings, Share};
 use super::subset::Subset;
@@ -132,12 +134,17 @@ fn shares(choice: &Choice, teacher: &Teacher, data: &Dataset) -> Result<Vec<Shar
                 return Err(DistillError::Parts { parts, filters });
             }
             let mut zoo = zoo.clone();
-            zoo.sort_unstable();
+            zoo.sort_by_key(|architecture| architecture.plain_cost(data.shape(), data.classes).params);
             zoo.dedup();
             let students: Vec<String> = zoo.iter().map(ToString::to_string).collect();
             let size = |part| filters / parts + usize::from(part < filters % parts);
             Ok((0..parts).map(|part| Share { filters: size(part), students: students.clone() }).collect())
         }
-        Choice::Planned(fleet) => planned(fleet, filters, data),
+        Choice::Planned(fleet) => {
+            let task = Task { input_shape: data.shape(), classes: data.classes, filters };
+            let prospect = prospect(fleet, task, &ZOO)?;
+            let groups = prospect.plan.groups.into_iter().zip(prospect.part_sizes);
+            Ok(groups.map(|(group, filters)| Share { filters, students: vec![group.arch] }).collect())
+        }
     }
 }

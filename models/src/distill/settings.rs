@@ -34,16 +34,12 @@ pub struct Settings {
     pub validation: Validation,
     /// What the students do to an image first.
     pub preprocess: Preprocess,
-    /// Of everything drawn.
-    pub seed: u64,
     /// Augmented views of every training image.
     pub views: u32,
     /// One a knowledge part.
     pub shares: Vec<Share>,
-    /// How each student is trained.
+    /// How each student is trained; its seed is that of everything drawn.
     pub train: TrainOptions,
-    /// q: how often a part is left out while the head is trained.
-    pub part_dropout: f32,
 }
 
 /// What one knowledge part gets.

@@ -54,12 +54,22 @@ pub(super) struct Traffic {
     pub(super) bytes: u64,
 }
 
+impl Traffic {
+    fn add(&mut self, bytes: u64) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+}
+
 struct Node {
     machine: Membership,
     generation: u64,
     running: bool,
     /// Handles nothing until then; what arrives waits.
     asleep_until: Instant,
+    /// Its timers are punctual, but what it is sent waits for up to this long.
+    lag: Duration,
+    due: Option<Instant>,
     events: Vec<(Instant, Event)>,
     traffic: Traffic,
 }
@@ -118,7 +128,7 @@ impl Cluster {
     pub(super) fn at_rest_with(size: usize, seed: u64, config: Config) -> Self {
         let mut cluster = Self::with(size, seed, config);
         cluster.join_through_seed();
-        cluster.run(ms(10_000));
+        cluster.run(ms(3_000));
         assert!(cluster.is_complete(), "the cluster did not come together");
         // A death may strike at any phase of the rounds.
         let phase = cluster.rng.next_u64() % 1000;
@@ -129,10 +139,10 @@ impl Cluster {
     fn add(&mut self, n: usize, generation: u64) {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
-        let machine =
-            Membership::new(id(n), Generation(generation), record(n), seed, self.config.clone(), self.now);
-        let (asleep_until, events, traffic) = (self.now, Vec::new(), Traffic::default());
-        let node = Node { machine, generation, running: true, asleep_until, events, traffic };
+        let machine = Membership::new(id(n), Generation(generation), record(n), seed, self.config.clone(), self.now);
+        let (asleep_until, lag, due) = (self.now, Duration::ZERO, None);
+        let (events, traffic) = (Vec::new(), Traffic::default());
+        let node = Node { machine, generation, running: true, asleep_until, lag, due, events, traffic };
         if n < self.nodes.len() { self.nodes[n] = node } else { self.nodes.push(node) }
     }
 
@@ -184,6 +194,10 @@ impl Cluster {
     /// Stops the process for a while; what it is sent waits for it.
     pub(super) fn pause(&mut self, n: usize, length: Duration) {
         self.nodes[n].asleep_until = self.now + length;
+    }
+
+    pub(super) fn lag(&mut self, n: usize, most: Duration) {
+        self.nodes[n].lag = most;
     }
 
     pub(super) fn input(&mut self, n: usize, input: Input) {
@@ -244,7 +258,7 @@ impl Cluster {
 
     fn due(&self, n: usize) -> Option<Instant> {
         let node = &self.nodes[n];
-        let (at, _) = node.machine.poll_timeout().filter(|_| node.running)?;
+        let at = node.due.filter(|_| node.running)?;
         Some(at.max(node.asleep_until))
     }
 
@@ -259,7 +273,8 @@ impl Cluster {
                     return self.plan(self.nodes[n].asleep_until, Happening::Input(n, input));
                 }
                 if let Input::Message { message, .. } = &*input {
-                    self.account(n, message);
+                    let bytes = self.weigh(message);
+                    self.nodes[n].traffic.add(bytes);
                 }
                 self.nodes[n].machine.handle(self.now, *input);
                 self.drain(n);
@@ -288,28 +303,29 @@ impl Cluster {
                 Output::Send { to, message } => self.carry(n, to, message),
             }
         }
+        self.nodes[n].due = self.nodes[n].machine.poll_timeout().map(|(at, _)| at);
     }
 
     fn carry(&mut self, n: usize, to: NodeId, message: Message) {
-        self.account(n, &message);
+        let bytes = self.weigh(&message);
+        self.nodes[n].traffic.add(bytes);
         let peer = self.number_of(to);
         let lost = f64::from(self.rng.next_u32()) / f64::from(u32::MAX) < self.loss;
         if lost || self.cuts.contains(&(n, peer)) || !self.links.contains(&(n, peer)) {
             return;
         }
-        let jitter = self.delay.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
+        let late = (self.delay + self.nodes[peer].lag).mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
         let input = Input::Message { from: id(n), message };
-        self.plan(self.now + self.delay + jitter, Happening::Input(peer, Box::new(input)));
+        self.plan(self.now + self.delay + late, Happening::Input(peer, Box::new(input)));
     }
 
-    fn account(&mut self, n: usize, message: &Message) {
+    /// Its length on the wire; it also enters the history.
+    fn weigh(&mut self, message: &Message) -> u64 {
         let bytes = bincode::serde::encode_to_vec(message, bincode::config::standard()).unwrap();
         self.largest_message = self.largest_message.max(bytes.len());
         let fold = |h: u64, b: &u8| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
         self.history = bytes.iter().fold(self.history ^ self.now.as_nanos(), fold);
-        let traffic = &mut self.nodes[n].traffic;
-        traffic.messages += 1;
-        traffic.bytes += bytes.len() as u64;
+        bytes.len() as u64
     }
 
     fn plan(&mut self, at: Instant, happening: Happening) {
@@ -344,10 +360,6 @@ impl Cluster {
     /// All running nodes but `of` itself hold it in this state.
     pub(super) fn all_hold(&self, of: usize, state: State) -> bool {
         self.running().filter(|n| *n != of).all(|n| self.state(n, of) == Some(state))
-    }
-
-    pub(super) fn any_holds(&self, of: usize, state: State) -> bool {
-        self.running().filter(|n| *n != of).any(|n| self.state(n, of) == Some(state))
     }
 
     /// All running nodes hold all running nodes alive and routable.
