@@ -10,6 +10,7 @@ mod calibration;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod demo;
 pub mod device;
 pub mod files;
 pub mod fleet_key;

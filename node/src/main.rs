@@ -15,6 +15,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(cli::demo::DemoArgs),
     Node(Box<cli::node::NodeArgs>),
     Fleet(cli::fleet::FleetArgs),
     Deploy(cli::deploy::DeployArgs),
@@ -27,6 +28,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let result = match Cli::parse().command {
+        Command::Demo(args) => cli::demo::run(&args),
         Command::Node(args) => cli::node::run(*args).map(done),
         Command::Fleet(args) => cli::fleet::run(&args).map(done),
         Command::Deploy(args) => cli::deploy::run(&args).map(done),

@@ -45,14 +45,18 @@ pub(super) fn load(files: &Files) -> Result<Raw, DataError> {
         bytes_of_all.extend_from_slice(&std::fs::read(file).map_err(|error| io_error(file, error))?);
     }
     Ok(Raw {
-        train: split(train_images, train_labels)?,
-        test: split(test_images, test_labels)?,
+        train: load_idx(train_images, train_labels)?,
+        test: load_idx(test_images, test_labels)?,
         sha256: Digest::of(&bytes_of_all).to_string(),
         label_sources: [train_labels.clone(), test_labels.clone()],
     })
 }
 
-fn split(images: &Path, labels: &Path) -> Result<Split, DataError> {
+/// Reads one pair of IDX files, `.gz` or not: images [N,H,W] and their labels [N].
+///
+/// # Errors
+/// [`DataError`], naming the file.
+pub fn load_idx(images: &Path, labels: &Path) -> Result<Split, DataError> {
     let (shape, pixels) = read(images, 3)?;
     let (counts, classes) = read(labels, 1)?;
     if shape[0] != counts[0] {

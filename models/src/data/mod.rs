@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::DataError;
 pub use holdout::{Holdout, Validation};
+pub use idx::load_idx;
 pub use split::{Pixels, Split};
 
 /// The optional file beside the data with one class name a line.

@@ -8,7 +8,7 @@ use ureq::Agent;
 use ureq::http::Response;
 
 /// Beyond a request's own deadline, for the way there and back.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_millis(500);
 /// For everything that has no deadline of its own.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -78,7 +78,7 @@ impl NodeProcess {
             .arg(&announce)
             .args(["--http", "127.0.0.1:0", "--no-mdns", "--stop-with-stdin"])
             .args(self.options.to_flags())
-            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
+            .env("ROCOIN_LOG", std::env::var("ROCOIN_LOG").unwrap_or_else(|_| "info".to_owned()))
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(errors)

@@ -1,5 +1,6 @@
 //! The commands of `rocoin`, one file each.
 
+pub mod demo;
 pub mod deploy;
 pub mod distill;
 pub mod fleet;

@@ -9,7 +9,7 @@ use crate::files::read_secret;
 
 /// Which node a command talks to: any node will do.
 #[derive(Debug, Args)]
-pub struct Target {
+pub(super) struct Target {
     /// The node's HTTP interface
     #[arg(long, env = "ROCOIN_HTTP", value_name = "HOST:PORT", default_value = "127.0.0.1:8470")]
     node: String,
@@ -23,7 +23,7 @@ impl Target {
     ///
     /// # Errors
     /// If the token cannot be read.
-    pub fn client(&self) -> anyhow::Result<Client> {
+    pub(super) fn client(&self) -> anyhow::Result<Client> {
         let token = self.http_token_file.as_deref().map(read_secret).transpose()?;
         Ok(Client::new(&self.node, token.map(|text| text.trim().to_owned())))
     }

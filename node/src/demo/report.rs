@@ -1,0 +1,140 @@
+//! What the demo found, as `--json` prints it (schema `rocoin.demo/1`).
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::checks::unmet;
+use super::load::{Answered, Outcome};
+
+/// The whole demo.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// `rocoin.demo/1`.
+    pub schema: &'static str,
+    /// Processes started.
+    pub nodes: usize,
+    /// Knowledge parts of the bundle.
+    pub parts: usize,
+    /// The teacher's test accuracy, 0 to 1.
+    pub teacher_accuracy: f64,
+    /// In order.
+    pub steps: Vec<StepReport>,
+    /// Requests without an answer, over all steps.
+    pub failed_total: usize,
+    /// What had to hold and did not, for people; empty if all held.
+    pub unmet: Vec<String>,
+}
+
+/// One step.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepReport {
+    /// What happened.
+    pub event: &'static str,
+    /// Nodes that ran and were not frozen at the end.
+    pub alive: usize,
+    /// Whom the nodes followed at the end; several names where they did not agree.
+    pub leader: Option<String>,
+    /// The plan at the end; several where they did not agree.
+    pub epoch: Option<String>,
+    /// Parts that every node could reach at the end.
+    pub parts_served: usize,
+    /// Requests that ended in this step.
+    pub requests: usize,
+    /// Of those, answered with every part.
+    pub complete: usize,
+    /// Answered without some part.
+    pub degraded: usize,
+    /// Not answered.
+    pub failed: usize,
+    /// Answered or not, only at the second attempt.
+    pub retried: usize,
+    /// Degraded after the mesh had recovered.
+    pub degraded_after_recovery: usize,
+    /// Right answers among the answered, 0 to 1.
+    pub accuracy: Option<f64>,
+    /// Median time to the answer.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+    /// From the event until the mesh was whole again; 0 if it never was not, `null` if it did not recover.
+    pub recovery_s: Option<f64>,
+}
+
+impl Report {
+    pub(super) fn new(steps: Vec<StepReport>, nodes: usize, parts: usize, teacher_accuracy: f64) -> Self {
+        let failed_total = steps.iter().map(|step| step.failed).sum();
+        let unmet = unmet(&steps, nodes, parts);
+        Self { schema: "rocoin.demo/1", nodes, parts, teacher_accuracy, steps, failed_total, unmet }
+    }
+}
+
+impl StepReport {
+    /// From the requests of a step; `recovered`: when the mesh was whole again.
+    pub(super) fn count(event: &'static str, outcomes: &[Outcome], start: Instant, recovered: Option<Instant>) -> Self {
+        let count = |of: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| of(o)).count();
+        let degraded = |o: &Outcome| matches!(o.result, Answered::Yes { degraded: true, .. });
+        let answered = count(&|o| o.result != Answered::No);
+        let correct = count(&|o| matches!(o.result, Answered::Yes { correct: true, .. }));
+        let mut took: Vec<Duration> = outcomes.iter().filter(|o| o.result != Answered::No).map(|o| o.took).collect();
+        took.sort_unstable();
+        // A request that started before the mesh was whole may end degraded a little later.
+        let settled = recovered.map(|at| at + Duration::from_secs(2));
+        Self {
+            event,
+            alive: 0,
+            leader: None,
+            epoch: None,
+            parts_served: 0,
+            requests: outcomes.len(),
+            complete: count(&|o| matches!(o.result, Answered::Yes { degraded: false, .. })),
+            degraded: count(&degraded),
+            failed: outcomes.len() - answered,
+            retried: count(&|o| o.retried),
+            degraded_after_recovery: settled.map_or(0, |at| count(&|o| degraded(o) && o.at > at)),
+            accuracy: share(correct, answered),
+            p50_ms: percentile(&took, 50),
+            p99_ms: percentile(&took, 99),
+            recovery_s: recovered.map(|at| at.saturating_duration_since(start).as_secs_f64()),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
+fn share(of: usize, all: usize) -> Option<f64> {
+    if all == 0 { None } else { Some(of as f64 / all as f64) }
+}
+
+/// Nearest rank, ms.
+fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).map(|took| took.as_secs_f64() * 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let took: Vec<Duration> = (1..=200).map(Duration::from_millis).collect();
+        assert_eq!(percentile(&took, 50), Some(100.0));
+        assert_eq!(percentile(&took, 99), Some(198.0));
+        assert_eq!(percentile(&[], 50), None);
+    }
+
+    #[test]
+    fn a_step_counts_every_request_once() {
+        let start = Instant::now();
+        let outcome = |result, retried| Outcome { at: start, took: Duration::from_millis(5), retried, result };
+        let outcomes = [
+            outcome(Answered::Yes { degraded: false, correct: true }, false),
+            outcome(Answered::Yes { degraded: true, correct: false }, true),
+            outcome(Answered::No, true),
+        ];
+        let step = StepReport::count("steady", &outcomes, start, None);
+        assert_eq!((step.requests, step.complete, step.degraded, step.failed, step.retried), (3, 1, 1, 1, 2));
+        assert_eq!(step.accuracy, Some(0.5));
+        assert_eq!(step.recovery_s, None);
+    }
+}

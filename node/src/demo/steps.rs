@@ -1,0 +1,193 @@
+//! The steps: each does something to the mesh under load and watches until it is whole again.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use rocoin::id::NodeId;
+use rocoin::membership::State;
+use rocoin::node::NodeSnapshot;
+use rocoin_netsim::harness::Mesh;
+
+use super::interrupt::Interrupt;
+use super::load::{Load, Outcome};
+use super::observer::Observer;
+use super::report::StepReport;
+use super::screen::Screen;
+use super::victims;
+
+/// Every step lasts at least so long, so that there are requests to count.
+const STEP_MIN: Duration = Duration::from_secs(6);
+/// And so long after the mesh is whole again.
+const AFTER_RECOVERY: Duration = Duration::from_secs(3);
+/// A mesh that is not whole by then is taken as not recovered.
+const RECOVERY_MAX: Duration = Duration::from_secs(20);
+/// Between two looks at the mesh.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The mesh, the load on it, and who watches.
+#[derive(Debug)]
+pub(super) struct Stage {
+    // Dropped in this order: the clients stop before the nodes do.
+    pub(super) load: Load,
+    pub(super) mesh: Mesh,
+    pub(super) observer: Observer,
+    pub(super) interrupt: Interrupt,
+    pub(super) screen: Screen,
+    pub(super) parts: usize,
+}
+
+impl Stage {
+    /// All steps, in order.
+    pub(super) fn play(mut self) -> anyhow::Result<Vec<StepReport>> {
+        self.screen.header();
+        self.load.take_outcomes();
+        let mut steps = vec![self.watch("steady", Stage::whole)?];
+
+        let victims = victims::one_per_group(&self.status()?);
+        self.kill(&victims)?;
+        steps.push(self.watch("kill-one-per-group", Stage::whole)?);
+
+        let frozen = victims::follower(&self.status()?).and_then(|id| self.mesh.index_of(id));
+        if let Some(node) = frozen {
+            self.mesh.node(node).freeze()?;
+            self.load.retarget(&self.mesh)?;
+        }
+        steps.push(self.watch("freeze", Stage::whole)?);
+        if let Some(node) = frozen {
+            self.mesh.node(node).thaw()?;
+        }
+        self.bring_back()?;
+
+        let leader = self.status()?.leader.into_iter().collect();
+        self.kill(&leader)?;
+        steps.push(self.watch("kill-leader", Stage::whole)?);
+        self.bring_back()?;
+
+        let group = victims::whole_group(&self.status()?);
+        self.kill(&group)?;
+        steps.push(self.watch("kill-group", Stage::whole)?);
+
+        let well: Vec<usize> = self.mesh.well().map(|(node, _)| node).collect();
+        let (left, right): (Vec<usize>, Vec<usize>) = well.iter().partition(|node| **node % 2 == 0);
+        self.mesh.partition(&[&left, &right])?;
+        let sides = [left, right];
+        steps.push(self.watch("partition", |stage| sides.iter().all(|side| stage.side_is_whole(side)))?);
+
+        self.mesh.heal()?;
+        steps.push(self.watch("heal", Stage::whole)?);
+
+        self.start_dead()?;
+        steps.push(self.watch("restore", Stage::whole)?);
+        Ok(steps)
+    }
+
+    /// Lets the load run on and watches until `recovered` holds and some time after.
+    fn watch(&mut self, event: &'static str, recovered: impl Fn(&Self) -> bool) -> anyhow::Result<StepReport> {
+        let start = Instant::now();
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        let mut whole_since: Option<Instant> = None;
+        loop {
+            self.interrupt.check()?;
+            std::thread::sleep(LOOK_EVERY);
+            self.observer.look(&self.mesh);
+            outcomes.extend(self.load.take_outcomes());
+            match (recovered(self), whole_since) {
+                (true, None) => whole_since = Some(Instant::now()),
+                (false, Some(_)) => whole_since = None,
+                (true, Some(_)) | (false, None) => {}
+            }
+            let report = self.report(event, &outcomes, start, whole_since);
+            self.screen.progress(&report);
+            let rested = whole_since.is_some_and(|since| since.elapsed() >= AFTER_RECOVERY);
+            let over = start.elapsed() >= STEP_MIN && rested || start.elapsed() >= RECOVERY_MAX + AFTER_RECOVERY;
+            if over {
+                self.screen.finish(&report);
+                return Ok(report);
+            }
+        }
+    }
+
+    fn report(&self, event: &'static str, outcomes: &[Outcome], start: Instant, whole: Option<Instant>) -> StepReport {
+        StepReport {
+            alive: self.mesh.well().count(),
+            leader: self.observer.leader(),
+            epoch: self.observer.epoch(),
+            parts_served: self.observer.parts_served(),
+            ..StepReport::count(event, outcomes, start, whole)
+        }
+    }
+
+    /// All well nodes are one mesh: they see just each other alive, follow one leader by one plan, and hold every part.
+    fn whole(&self) -> bool {
+        let well: Vec<usize> = self.mesh.well().map(|(node, _)| node).collect();
+        self.side_is_whole(&well)
+    }
+
+    fn side_is_whole(&self, side: &[usize]) -> bool {
+        let ids: BTreeSet<NodeId> = side.iter().filter_map(|node| self.mesh.nodes()[*node].id().ok()).collect();
+        let statuses: Vec<&NodeSnapshot> =
+            self.observer.statuses().iter().filter(|(node, _)| side.contains(node)).map(|(_, s)| s).collect();
+        let alive = |status: &NodeSnapshot| -> BTreeSet<NodeId> {
+            status.members.iter().filter(|m| m.state == State::Alive && m.routable).map(|m| m.node).collect()
+        };
+        let planned_here = |status: &NodeSnapshot| {
+            status.parts.iter().all(|part| !part.group.is_empty() && part.group.iter().all(|id| ids.contains(id)))
+        };
+        statuses.len() == side.len()
+            && statuses.iter().all(|s| alive(s) == ids && planned_here(s) && s.parts_served == self.parts)
+            && statuses.windows(2).all(|two| two[0].leader == two[1].leader && two[0].epoch == two[1].epoch)
+            && statuses.iter().all(|s| s.leader.is_some_and(|leader| ids.contains(&leader)))
+    }
+
+    /// kill -9, all at once.
+    fn kill(&mut self, victims: &BTreeSet<NodeId>) -> anyhow::Result<()> {
+        for id in victims {
+            if let Some(node) = self.mesh.index_of(*id) {
+                self.mesh.node(node).kill()?;
+            }
+        }
+        self.load.retarget(&self.mesh)?;
+        Ok(())
+    }
+
+    /// Between two steps: what was killed is started again, as an operator would, and the mesh comes to rest.
+    fn bring_back(&mut self) -> anyhow::Result<()> {
+        self.start_dead()?;
+        let start = Instant::now();
+        let rested = |stage: &Self| {
+            stage.whole() && stage.observer.statuses().iter().all(|(_, s)| is_redundant(s, stage.parts).is_ok())
+        };
+        while start.elapsed() < RECOVERY_MAX {
+            self.interrupt.check()?;
+            self.observer.look(&self.mesh);
+            if rested(self) {
+                break;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    fn start_dead(&mut self) -> anyhow::Result<()> {
+        let dead: Vec<usize> =
+            (0..self.mesh.nodes().len()).filter(|node| !self.mesh.nodes()[*node].is_running()).collect();
+        for node in dead {
+            self.mesh.restart(node)?;
+        }
+        self.load.retarget(&self.mesh)?;
+        Ok(())
+    }
+
+    /// What a well node knows now.
+    fn status(&mut self) -> anyhow::Result<NodeSnapshot> {
+        self.observer.look(&self.mesh);
+        let status = self.observer.statuses().first().map(|(_, status)| status.clone());
+        status.ok_or_else(|| anyhow::anyhow!("no node answers"))
+    }
+}
+
+/// Whether every part has at least two ready replicas, as this node sees it.
+pub(super) fn is_redundant(status: &NodeSnapshot, parts: usize) -> Result<(), String> {
+    let twice = status.parts.iter().filter(|part| part.ready.len() >= 2).count();
+    if twice == parts { Ok(()) } else { Err(format!("{twice} of {parts} parts are held twice")) }
+}
