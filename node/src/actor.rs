@@ -31,7 +31,7 @@ const COMMANDS: usize = 1024;
 /// Links, probes and claims that wait; their streams then fill up.
 pub(crate) const CONTROL_MAILBOX: usize = 4096;
 /// Requests, answers and chunks that wait; their streams then fill up.
-pub(crate) const DATA_MAILBOX: usize = 1024;
+pub(crate) const DATA_MAILBOX: usize = 256;
 /// Finished jobs and writes that wait; the threads then wait too.
 pub(crate) const RESULTS_MAILBOX: usize = 1024;
 /// Events kept for a slow subscriber; it misses older ones.

@@ -19,7 +19,7 @@ use super::book::Book;
 use super::config::{IDLE_TIMEOUT, NetworkConfig, PROTOCOL};
 use super::connections::Connections;
 use super::faults::Gate;
-use super::link::{LANES, Link, Report, Shared, confirm, protocol};
+use super::link::{LANES, Link, Report, Shared, protocol};
 use super::seeds::Seeds;
 use super::{Command, Deliver, NetworkCounters, NetworkError, NetworkEvent, NetworkHandle, listen, transport};
 use crate::identity::{node_of, peer_of};
@@ -86,12 +86,12 @@ pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<Net
         announced: None,
         lonely: Some(now + LONELY_AFTER),
     };
-    actor.wait_until_listening(config.listen.len()).await?;
+    actor.wait_until_listening().await?;
     tokio::spawn(actor.run());
     Ok(NetworkHandle { commands, addresses: addresses_seen, known: known_seen, counters, faults })
 }
 
-/// Takes peers' streams at once, since those that wait are dropped, and says to each that it is read.
+/// Takes peers' streams at once, since libp2p drops those that wait.
 fn accept_lanes(streams: &libp2p_stream::Control) -> Result<mpsc::Receiver<(Lane, PeerId, Stream)>, NetworkError> {
     let (accepted, queue) = mpsc::channel(MAILBOX);
     for lane in LANES {
@@ -99,9 +99,8 @@ fn accept_lanes(streams: &libp2p_stream::Control) -> Result<mpsc::Receiver<(Lane
         let mut incoming = streams.clone().accept(protocol(lane)).map_err(taken)?;
         let accepted = accepted.clone();
         tokio::spawn(async move {
-            while let Some((peer, mut stream)) = incoming.next().await {
-                // One byte into an empty window: it does not wait.
-                if confirm(&mut stream).await.is_ok() && accepted.send((lane, peer, stream)).await.is_err() {
+            while let Some((peer, stream)) = incoming.next().await {
+                if accepted.send((lane, peer, stream)).await.is_err() {
                     return;
                 }
             }
@@ -154,21 +153,18 @@ impl Actor {
         }
     }
 
-    async fn wait_until_listening(&mut self, listeners: usize) -> Result<(), NetworkError> {
-        let mut reported = BTreeSet::new();
+    /// Until no further address is told. A listener of a family that no interface has stays silent.
+    async fn wait_until_listening(&mut self) -> Result<(), NetworkError> {
         let mut patience = LISTEN_TIMEOUT;
         while let Ok(event) = timeout(patience, self.swarm.select_next_some()).await {
-            if let SwarmEvent::NewListenAddr { listener_id, .. } = &event {
-                reported.insert(format!("{listener_id:?}"));
+            if matches!(event, SwarmEvent::NewListenAddr { .. }) {
+                patience = LISTEN_QUIET;
             }
             if let SwarmEvent::ListenerClosed { addresses, reason: Err(e), .. } = &event {
                 let address = addresses.first().cloned().unwrap_or_else(Multiaddr::empty);
                 return Err(NetworkError::Listen { address, why: e.to_string() });
             }
             self.on_swarm(event).await;
-            if reported.len() == listeners {
-                patience = LISTEN_QUIET;
-            }
         }
         Ok(())
     }
@@ -189,7 +185,7 @@ impl Actor {
         }
         if self.lonely.is_some_and(|due| due <= now) {
             self.lonely = None;
-            tracing::warn!(
+            tracing::info!(
                 "no other node found yet: if this network blocks multicast, name one with --peer; \
                  if there is one, compare the fleet keys"
             );
@@ -254,7 +250,7 @@ impl Actor {
     }
 
     async fn on_lane_open(&mut self, id: u64, peer: PeerId) {
-        let Some(link) = self.links.get_mut(&peer).filter(|link| link.id() == id && !link.is_up()) else { return };
+        let Some(link) = self.links.get(&peer).filter(|link| link.id() == id && !link.is_up()) else { return };
         let node = link.node();
         let outbox = link.set_up();
         self.lonely = None;
