@@ -14,3 +14,6 @@ pub mod kernels;
 pub mod train;
 #[cfg(feature = "distill")]
 pub mod zoo;
+
+#[cfg(test)]
+mod tiny_onnx;

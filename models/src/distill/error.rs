@@ -56,7 +56,9 @@ pub enum DistillError {
         data: usize,
     },
     /// More parts than filters, or none.
-    #[error("--parts {parts}: the teacher's last feature map has {filters} filters, so 1 to {filters} parts are possible")]
+    #[error(
+        "--parts {parts}: the teacher's last feature map has {filters} filters, so 1 to {filters} parts are possible"
+    )]
     Parts {
         /// K.
         parts: usize,

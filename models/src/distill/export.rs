@@ -1,9 +1,7 @@
 //! Stages 4 to 6: the head, the ONNX files, what they are worth together, the bundle.
 
 use rayon::prelude::*;
-use rocoin::bundle::{
-    DataCard, InputSpec, Manifest, Merge, Part, SCHEMA, StudentCard, StudentRef, TeacherCard,
-};
+use rocoin::bundle::{DataCard, InputSpec, Manifest, Merge, Part, SCHEMA, StudentCard, StudentRef, TeacherCard};
 use rocoin::id::{Digest, PartId};
 use rocoin::planner::zoo::Architecture as Costs;
 use serde::{Deserialize, Serialize};
@@ -57,7 +55,11 @@ pub(super) fn bundle(
     let manifest = manifest(prepared, filters, &trained.members, &exported, &head, &logits, teacher, finish);
     if let Some(best) = best(&manifest.accuracy) {
         let share = 100.0 * best.accuracy;
-        progress.notice(&format!("teacher {:.2} %, best combination {share:.2} % on {} test images", 100.0 * teacher, best.samples));
+        progress.notice(&format!(
+            "teacher {:.2} %, best combination {share:.2} % on {} test images",
+            100.0 * teacher,
+            best.samples
+        ));
     }
     let writer = BundleWriter::create(&finish.out, finish.replace)?;
     for student in &exported {
@@ -198,8 +200,7 @@ impl Exported {
             flops: cost.flops,
             params: cost.params,
         };
-        let reference =
-            StudentRef { part: member.part, arch: member.arch.clone(), precision: PRECISION.to_owned() };
+        let reference = StudentRef { part: member.part, arch: member.arch.clone(), precision: PRECISION.to_owned() };
         Ok(Self { card, reference, onnx, session })
     }
 }
@@ -245,7 +246,11 @@ fn manifest(
     let Prepared { data, settings, .. } = prepared;
     let parts = (0..).zip(filters).map(|(part, filters)| {
         let of_part = exported.iter().filter(|student| student.reference.part == PartId(part));
-        Part { part: PartId(part), filters: filters.clone(), students: of_part.map(|student| student.card.clone()).collect() }
+        Part {
+            part: PartId(part),
+            filters: filters.clone(),
+            students: of_part.map(|student| student.card.clone()).collect(),
+        }
     });
     let best_epochs: Vec<_> = members
         .iter()

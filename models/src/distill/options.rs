@@ -68,6 +68,11 @@ pub enum Choice {
         /// At least one.
         zoo: Vec<Architecture>,
     },
-    /// The planner, from the zoo, for this fleet.
-    Planned(Fleet),
+    /// The planner, for a fleet.
+    Planned {
+        /// Its `[plan]` may say K.
+        fleet: Fleet,
+        /// Every part gets all of these; where it is empty, the planner chooses one for each part.
+        zoo: Vec<Architecture>,
+    },
 }

@@ -1,7 +1,7 @@
 //! Everything that is read and checked before anything is trained.
 
 use rocoin::bundle::Preprocess;
-use rocoin::planner::zoo::ZOO;
+use rocoin::planner::zoo::{Architecture, ZOO};
 use rocoin::planner::{Task, prospect};
 
 use super::settings::{SCHEMA, Settings, Share};
@@ -22,12 +22,13 @@ pub(super) struct Prepared {
 impl Prepared {
     /// For a run with these options.
     pub(super) fn new(options: &DistillOptions, progress: &dyn Progress) -> Result<Self, DistillError> {
+        check_options(options)?;
         let finish = &options.finish;
         let data = load(finish)?;
-        if let Some(preprocess) = &options.teacher.preprocess {
-            check_preprocess(preprocess, data.shape()[0])?;
-        }
-        let teacher = Teacher::open(&finish.teacher, data.shape(), &options.teacher)?;
+        let preprocess =
+            options.teacher.preprocess.as_ref().map(|given| per_channel(given, data.shape()[0])).transpose()?;
+        let teacher_options = TeacherOptions { preprocess: preprocess.clone(), ..options.teacher.clone() };
+        let teacher = Teacher::open(&finish.teacher, data.shape(), &teacher_options)?;
         check_classes(&data, &teacher)?;
         let (map, tensor) = (teacher.map_shape(), teacher.feature_tensor());
         progress.notice(&format!("teacher: feature map {tensor:?}, {} filters of {map:?}", teacher.filters()));
@@ -47,12 +48,12 @@ impl Prepared {
             teacher: teacher.sha256().to_owned(),
             feature_tensor: tensor.to_owned(),
             layout: teacher.layout(),
-            teacher_preprocess: options.teacher.preprocess.clone(),
+            teacher_preprocess: preprocess.clone(),
             data: data.sha256.clone(),
             shape: data.shape().to_vec(),
             classes: data.classes,
             validation: options.validation,
-            preprocess: options.teacher.preprocess.clone().unwrap_or_else(standardise),
+            preprocess: preprocess.unwrap_or_else(standardise),
             views: options.views.unwrap_or(VIEWS_DEFAULT).min(epochs).max(1),
             shares: shares(&options.choice, &teacher, &data)?,
             train: options.train.clone(),
@@ -111,18 +112,40 @@ fn check_classes(data: &Dataset, teacher: &Teacher) -> Result<(), DistillError> 
     Err(DistillError::Classes { teacher: teacher.classes(), data: data.classes })
 }
 
-fn check_preprocess(preprocess: &Preprocess, channels: usize) -> Result<(), DistillError> {
-    let Preprocess { scale, mean, std } = preprocess;
-    let sound = mean.len() == channels
-        && std.len() == channels
-        && std.iter().all(|deviation| *deviation != 0.0)
-        && [scale].into_iter().chain(mean).chain(std).all(|value| value.is_finite());
-    if sound {
-        return Ok(());
+/// The numbers of `given`, each one a channel; a single one stands for all channels.
+fn per_channel(given: &Preprocess, channels: usize) -> Result<Preprocess, DistillError> {
+    let spread = |values: &[f32]| if values.len() == 1 { vec![values[0]; channels] } else { values.to_vec() };
+    let (scale, mean, std) = (given.scale, spread(&given.mean), spread(&given.std));
+    let finite = [scale].iter().chain(&mean).chain(&std).all(|value| value.is_finite());
+    if finite && scale != 0.0 && mean.len() == channels && std.len() == channels && !std.contains(&0.0) {
+        return Ok(Preprocess { scale, mean, std });
     }
     Err(DistillError::Options(format!(
-        "--scale, --mean and --std: the data has {channels} channels; give as many numbers to --mean and to --std, no deviation zero"
+        "--scale, --mean and --std: give one number or {channels}, one a channel of the data, to --mean and to --std, no scale or \
+         deviation zero"
     )))
+}
+
+/// What would otherwise be found out after hours.
+fn check_options(options: &DistillOptions) -> Result<(), DistillError> {
+    let (train, finish) = (&options.train, &options.finish);
+    let version =
+        finish.version.split('.').all(|number| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()));
+    let checks = [
+        (train.epochs >= 1, "--epochs: at least 1"),
+        (train.batch >= 2, "--batch: at least 2"),
+        ((0.0..=1.0).contains(&train.alpha), "--alpha: from 0 to 1"),
+        (train.temperature > 0.0 && train.temperature.is_finite(), "--temperature: above 0"),
+        (train.beta >= 0.0 && train.beta.is_finite(), "--beta: at least 0"),
+        (train.learning_rate > 0.0 && train.learning_rate.is_finite(), "--learning-rate: above 0"),
+        ((0.0..1.0).contains(&finish.part_dropout), "--part-dropout: at least 0 and below 1"),
+        (finish.jobs >= 1, "--jobs: at least 1"),
+        (version, "--version: numbers with dots between, e.g. 1 or 1.2"),
+    ];
+    match checks.iter().find(|(holds, _)| !holds) {
+        Some((_, problem)) => Err(DistillError::Options((*problem).to_owned())),
+        None => Ok(()),
+    }
 }
 
 fn shares(choice: &Choice, teacher: &Teacher, data: &Dataset) -> Result<Vec<Share>, DistillError> {
@@ -133,18 +156,23 @@ fn shares(choice: &Choice, teacher: &Teacher, data: &Dataset) -> Result<Vec<Shar
             if parts == 0 || parts > filters {
                 return Err(DistillError::Parts { parts, filters });
             }
-            let mut zoo = zoo.clone();
-            zoo.sort_by_key(|architecture| architecture.plain_cost(data.shape(), data.classes).params);
-            zoo.dedup();
-            let students: Vec<String> = zoo.iter().map(ToString::to_string).collect();
+            let students = smallest_first(zoo, data);
             let size = |part| filters / parts + usize::from(part < filters % parts);
             Ok((0..parts).map(|part| Share { filters: size(part), students: students.clone() }).collect())
         }
-        Choice::Planned(fleet) => {
+        Choice::Planned { fleet, zoo } => {
             let task = Task { input_shape: data.shape(), classes: data.classes, filters };
-            let prospect = prospect(fleet, task, &ZOO)?;
+            let prospect = prospect(fleet, task, if zoo.is_empty() { &ZOO } else { zoo })?;
             let groups = prospect.plan.groups.into_iter().zip(prospect.part_sizes);
-            Ok(groups.map(|(group, filters)| Share { filters, students: vec![group.arch] }).collect())
+            let students = |planned| if zoo.is_empty() { vec![planned] } else { smallest_first(zoo, data) };
+            Ok(groups.map(|(group, filters)| Share { filters, students: students(group.arch) }).collect())
         }
     }
+}
+
+fn smallest_first(zoo: &[Architecture], data: &Dataset) -> Vec<String> {
+    let mut zoo = zoo.to_vec();
+    zoo.sort_by_key(|architecture| architecture.plain_cost(data.shape(), data.classes).params);
+    zoo.dedup();
+    zoo.iter().map(ToString::to_string).collect()
 }

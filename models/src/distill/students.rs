@@ -54,7 +54,8 @@ pub(super) fn train(
     let tasks = tasks(prepared, only)?;
     let mut order: Vec<usize> = (0..tasks.len()).collect();
     // The largest first, so that no thread is left with a large one at the end.
-    let weight = |task: &Task| Wrn::new(task.architecture, prepared.settings.shape[0], filters[task.part].len()).params();
+    let weight =
+        |task: &Task| Wrn::new(task.architecture, prepared.settings.shape[0], filters[task.part].len()).params();
     order.sort_by_key(|&at| weight(&tasks[at]));
     let queue = Mutex::new(order);
     let results: Mutex<Vec<Option<TrainedStudent>>> = Mutex::new(tasks.iter().map(|_| None).collect());
@@ -206,14 +207,23 @@ fn train_one(
                 progress.advance(&name, images * epoch as u64, total, &format!("loss {loss:.3}{last}"));
             }
         }
-        if log_error.is_some() || stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if log_error.is_some() || stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     match (trained, log_error) {
         (Err(TrainError::Stopped), Some(error)) => Err(error),
         (trained, _) => {
             let trained = trained?;
             let best = &trained.best;
-            progress.advance(&name, total, total, &format!("{:.2} % at epoch {}", 100.0 * best.accuracy, best.epoch + 1));
+            progress.advance(
+                &name,
+                total,
+                total,
+                &format!("{:.2} % at epoch {}", 100.0 * best.accuracy, best.epoch + 1),
+            );
             Ok(trained)
         }
     }

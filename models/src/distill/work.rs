@@ -78,7 +78,8 @@ impl WorkDir {
     /// Puts a product there, whole or not at all.
     pub(super) fn write_json<T: Serialize>(&self, name: &str, product: &T) -> Result<(), DistillError> {
         let path = self.at(name);
-        let json = serde_json::to_vec_pretty(product).map_err(|error| DistillError::Json { path: path.clone(), error })?;
+        let json =
+            serde_json::to_vec_pretty(product).map_err(|error| DistillError::Json { path: path.clone(), error })?;
         write_whole(&path, &json)
     }
 

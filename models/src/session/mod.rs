@@ -68,3 +68,6 @@ fn values(tensor: &Tensor) -> Result<Vec<f32>, tract_onnx::prelude::TractError> 
     let tensor = tensor.cast_to::<f32>()?;
     Ok(tensor.to_plain_array_view::<f32>()?.iter().copied().collect())
 }
+
+#[cfg(test)]
+mod tests;
