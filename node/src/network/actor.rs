@@ -44,19 +44,16 @@ const LISTEN_QUIET: Duration = Duration::from_millis(50);
 
 /// Starts the network: returns once it listens.
 pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<NetworkHandle, NetworkError> {
-    for address in &config.listen {
-        listen::check_free(address)?;
-    }
-    let transport = transport::build(&config.identity, config.fleet_key)?;
-    let behaviour = Behaviour::new(&config)?;
-    let streams = behaviour.streams.new_control();
-    let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
-    let mut swarm = Swarm::new(transport, behaviour, config.identity.peer(), settings);
-    for address in &config.listen {
-        let failed = |e: String| NetworkError::Listen { address: address.clone(), why: e };
-        swarm.listen_on(address.clone()).map_err(|e| failed(e.to_string()))?;
-    }
+    let (mut actor, handle) = build(config, deliver)?;
+    actor.wait_until_listening().await?;
+    tokio::spawn(actor.run());
+    Ok(handle)
+}
 
+/// Boxed, since the swarm is some 20 KB, which every future that waits for it would have to carry.
+fn build(config: NetworkConfig, deliver: Deliver) -> Result<(Box<Actor>, NetworkHandle), NetworkError> {
+    let swarm = listening_swarm(&config)?;
+    let streams = swarm.behaviour().streams.new_control();
     let (commands, command_queue) = mpsc::channel(MAILBOX);
     let (reports, report_queue) = mpsc::channel(MAILBOX);
     let (addresses, addresses_seen) = watch::channel(Vec::new());
@@ -66,7 +63,7 @@ pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<Net
     let now = Instant::now();
     let mut book = Book::new(config.identity.peer());
     book.recall(&config.remembered, now);
-    let mut actor = Actor {
+    let actor = Actor {
         swarm,
         incoming: accept_lanes(&streams)?,
         streams,
@@ -86,9 +83,21 @@ pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<Net
         announced: None,
         lonely: Some(now + LONELY_AFTER),
     };
-    actor.wait_until_listening().await?;
-    tokio::spawn(actor.run());
-    Ok(NetworkHandle { commands, addresses: addresses_seen, known: known_seen, counters, faults })
+    Ok((Box::new(actor), NetworkHandle { commands, addresses: addresses_seen, known: known_seen, counters, faults }))
+}
+
+fn listening_swarm(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
+    for address in &config.listen {
+        listen::check_free(address)?;
+    }
+    let transport = transport::build(&config.identity, config.fleet_key)?;
+    let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
+    let mut swarm = Swarm::new(transport, Behaviour::new(config)?, config.identity.peer(), settings);
+    for address in &config.listen {
+        let failed = |why: String| NetworkError::Listen { address: address.clone(), why };
+        swarm.listen_on(address.clone()).map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(swarm)
 }
 
 /// Takes peers' streams at once, since libp2p drops those that wait.
@@ -133,7 +142,7 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         loop {
             let wake = self.next_wake();
             tokio::select! {
@@ -266,6 +275,10 @@ impl Actor {
         let _ = self.swarm.disconnect_peer_id(peer);
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "libp2p has more events than a node has use for, and may get new ones"
+    )]
     async fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -363,6 +376,10 @@ impl Actor {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "libp2p has more events than a node has use for, and may get new ones"
+    )]
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
