@@ -31,7 +31,7 @@ const COMMANDS: usize = 1024;
 /// Links, probes and claims that wait; their streams then fill up.
 pub(crate) const CONTROL_MAILBOX: usize = 4096;
 /// Requests, answers and chunks that wait; their streams then fill up.
-pub(crate) const DATA_MAILBOX: usize = 1024;
+pub(crate) const DATA_MAILBOX: usize = 256;
 /// Finished jobs and writes that wait; the threads then wait too.
 pub(crate) const RESULTS_MAILBOX: usize = 1024;
 /// Events kept for a slow subscriber; it misses older ones.
@@ -197,7 +197,7 @@ impl<M: Machine> Actor<M> {
     fn carry_out(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             if let Err(refused) = self.carry_out_one(output) {
-                self.refused.push_back(refused);
+                self.refused.push_back(*refused);
             }
         }
         let serving = self.machine.serving();
@@ -213,7 +213,7 @@ impl<M: Machine> Actor<M> {
     }
 
     /// The error is what the core is to hear instead of a result.
-    fn carry_out_one(&mut self, output: Output) -> Result<(), Input> {
+    fn carry_out_one(&mut self, output: Output) -> Result<(), Box<Input>> {
         match output {
             Output::Send { to, message, blob } => {
                 if let Some(outbox) = self.outboxes.get(&to) {

@@ -1,10 +1,11 @@
 //! A whole device: state folder, workers, network, node, started in the order in which they need each other.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use rocoin::fleet::Capability;
 use rocoin::id::NodeId;
 use rocoin::membership::Record;
@@ -39,12 +40,12 @@ pub enum DeviceError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The HTTP address.
-    #[error("cannot listen on {address} for HTTP: {source}; choose another with --http")]
+    #[error("cannot listen on {address} for HTTP: {reason}; choose another with --http")]
     Http {
         /// Which one.
         address: SocketAddr,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The known network does not run on this machine.
     #[error("cannot measure this device: {0}; give --flops-per-s")]
@@ -99,7 +100,7 @@ impl Device {
         let store = Arc::new(state.artifacts()?);
         let capability = capability(&config, &state)?;
         let http_listener = bind_http(config.http)?;
-        let http = http_listener.local_addr().map_err(|source| DeviceError::Http { address: config.http, source })?;
+        let http = http_listener.local_addr().map_err(|reason| DeviceError::Http { address: config.http, reason })?;
 
         let system = |e: std::io::Error| DeviceError::System(e.to_string());
         let (results, results_queue) = mpsc::channel(RESULTS_MAILBOX);
@@ -154,7 +155,7 @@ fn bind_http(address: SocketAddr) -> Result<TcpListener, DeviceError> {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
-    listener.map_err(|source| DeviceError::Http { address, source })
+    listener.map_err(|reason| DeviceError::Http { address, reason })
 }
 
 async fn start_network(
@@ -183,10 +184,10 @@ async fn start_network(
             Ok(network) => network,
             Err(e) => {
                 tracing::warn!("the port of the last start cannot be had ({e}); taking another");
-                network::start(settings(everywhere(0)), deliver).await?
+                network::start(settings(everywhere(free_port()?)), deliver).await?
             }
         },
-        None => network::start(settings(everywhere(0)), deliver).await?,
+        None => network::start(settings(everywhere(free_port()?)), deliver).await?,
     };
     let port = network.addresses.borrow().iter().find_map(network::port_of);
     if let Some(port) = port
@@ -197,8 +198,19 @@ async fn start_network(
     Ok(network)
 }
 
+/// One port for both families.
+fn free_port() -> Result<u16, DeviceError> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|listener| listener.local_addr());
+    listener.map(|address| address.port()).map_err(|e| DeviceError::System(e.to_string()))
+}
+
 fn everywhere(port: u16) -> Vec<Multiaddr> {
-    vec![Multiaddr::empty().with(std::net::Ipv4Addr::UNSPECIFIED.into()).with(libp2p::multiaddr::Protocol::Tcp(port))]
+    let on = |ip: Protocol<'static>| Multiaddr::empty().with(ip).with(Protocol::Tcp(port));
+    let mut addresses = vec![on(Ipv4Addr::UNSPECIFIED.into())];
+    if TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() {
+        addresses.push(on(Ipv6Addr::UNSPECIFIED.into()));
+    }
+    addresses
 }
 
 fn start(
@@ -246,6 +258,10 @@ async fn remember(state: StateDir, mut known: watch::Receiver<Vec<crate::store::
         if let Err(e) = state.remember(&peers) {
             tracing::warn!("the peers met are not kept: {e}");
         }
-        tokio::time::sleep(REMEMBER_EVERY).await;
+        let mut changes = known.clone();
+        let ended = async { while changes.changed().await.is_ok() {} };
+        if tokio::time::timeout(REMEMBER_EVERY, ended).await.is_ok() {
+            return;
+        }
     }
 }

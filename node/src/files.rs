@@ -15,14 +15,14 @@ pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
 #[non_exhaustive]
 pub enum FileError {
     /// The operating system refused. A file that was to be written is as it was before.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// On which file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A secret that others can read is none. Nothing was read.
     #[error("{} is readable by others (mode {mode:03o}); make it yours alone: chmod 600 {}", path.display(), path.display())]
@@ -55,13 +55,13 @@ pub enum FileError {
 impl FileError {
     /// Whether the file just is not there.
     pub(crate) fn is_absent(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        matches!(self, Self::Io { reason, .. } if reason.kind() == io::ErrorKind::NotFound)
     }
 }
 
 /// Turns an I/O error into one that names the action and the path.
 pub(crate) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
-    move |source| FileError::Io { action, path: path.to_owned(), source }
+    move |reason| FileError::Io { action, path: path.to_owned(), reason }
 }
 
 /// Makes a folder that is its owner's alone, and its parents.

@@ -1,5 +1,7 @@
 //! Logs: text or JSON on standard error; state changes are at INFO.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -19,7 +21,11 @@ pub enum LogFormat {
 /// Sets logging up; `ROCOIN_LOG` takes directives such as `rocoin_node=debug`. A second call changes nothing.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_env("ROCOIN_LOG").unwrap_or_else(|_| EnvFilter::new(FILTER_DEFAULT));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     // An error means that somebody has set it up already.
     let _ = match format {
         LogFormat::Text => logs.try_init(),

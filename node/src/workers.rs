@@ -61,20 +61,21 @@ pub(crate) struct WorkersHandle {
 
 impl WorkersHandle {
     /// Run a loaded student. The refusal, if the queue is full, is to be fed back.
-    pub(crate) fn run(&self, job: JobId, student: Digest, input: Blob) -> Result<(), Input> {
+    pub(crate) fn run(&self, job: JobId, student: Digest, input: Blob) -> Result<(), Box<Input>> {
         let refused = || Input::JobDone { job, result: Err(BUSY.to_owned()), run: Duration::ZERO };
-        give(&self.runs, Run { job, student, input }).map_err(|()| refused())
+        give(&self.runs, Run { job, student, input }).map_err(|()| Box::new(refused()))
     }
 
     /// Load a held student and warm it up.
-    pub(crate) fn load(&self, student: Digest) -> Result<(), Input> {
-        give(&self.changes, Change::Load(student)).map_err(|()| Input::Loaded { student, result: Err(BUSY.to_owned()) })
+    pub(crate) fn load(&self, student: Digest) -> Result<(), Box<Input>> {
+        give(&self.changes, Change::Load(student))
+            .map_err(|()| Box::new(Input::Loaded { student, result: Err(BUSY.to_owned()) }))
     }
 
     /// Free a loaded student; runs under way finish.
-    pub(crate) fn unload(&self, student: Digest) -> Result<(), Input> {
+    pub(crate) fn unload(&self, student: Digest) -> Result<(), Box<Input>> {
         give(&self.changes, Change::Unload(student))
-            .map_err(|()| Input::Loaded { student, result: Err(BUSY.to_owned()) })
+            .map_err(|()| Box::new(Input::Loaded { student, result: Err(BUSY.to_owned()) }))
     }
 }
 

@@ -113,15 +113,11 @@ fn request() -> Request {
 }
 
 fn fail_through_a_worker(input: &Input) -> Vec<Output> {
-    match input {
-        Input::Request { client, .. } => {
-            vec![Output::Run { job: JobId(client.0), student: Digest([1; 32]), input: Blob::default() }]
-        }
-        Input::JobDone { job, .. } => {
-            vec![Output::Answer { client: rocoin::node::ClientId(job.0), result: Err(RequestError::NotServing) }]
-        }
-        _ => Vec::new(),
+    if let Input::Request { client, .. } = input {
+        return vec![Output::Run { job: JobId(client.0), student: Digest([1; 32]), input: Blob::default() }];
     }
+    let Input::JobDone { job, .. } = input else { return Vec::new() };
+    vec![Output::Answer { client: rocoin::node::ClientId(job.0), result: Err(RequestError::NotServing) }]
 }
 
 #[tokio::test]

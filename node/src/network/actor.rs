@@ -19,7 +19,7 @@ use super::book::Book;
 use super::config::{IDLE_TIMEOUT, NetworkConfig, PROTOCOL};
 use super::connections::Connections;
 use super::faults::Gate;
-use super::link::{LANES, Link, Report, Shared, confirm, protocol};
+use super::link::{LANES, Link, Report, Shared, protocol};
 use super::seeds::Seeds;
 use super::{Command, Deliver, NetworkCounters, NetworkError, NetworkEvent, NetworkHandle, listen, transport};
 use crate::identity::{node_of, peer_of};
@@ -44,19 +44,16 @@ const LISTEN_QUIET: Duration = Duration::from_millis(50);
 
 /// Starts the network: returns once it listens.
 pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<NetworkHandle, NetworkError> {
-    for address in &config.listen {
-        listen::check_free(address)?;
-    }
-    let transport = transport::build(&config.identity, config.fleet_key)?;
-    let behaviour = Behaviour::new(&config)?;
-    let streams = behaviour.streams.new_control();
-    let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
-    let mut swarm = Swarm::new(transport, behaviour, config.identity.peer(), settings);
-    for address in &config.listen {
-        let failed = |e: String| NetworkError::Listen { address: address.clone(), why: e };
-        swarm.listen_on(address.clone()).map_err(|e| failed(e.to_string()))?;
-    }
+    let (mut actor, handle) = build(config, deliver)?;
+    actor.wait_until_listening().await?;
+    tokio::spawn(actor.run());
+    Ok(handle)
+}
 
+/// Boxed, since the swarm is some 20 KB, which every future that waits for it would have to carry.
+fn build(config: NetworkConfig, deliver: Deliver) -> Result<(Box<Actor>, NetworkHandle), NetworkError> {
+    let swarm = listening_swarm(&config)?;
+    let streams = swarm.behaviour().streams.new_control();
     let (commands, command_queue) = mpsc::channel(MAILBOX);
     let (reports, report_queue) = mpsc::channel(MAILBOX);
     let (addresses, addresses_seen) = watch::channel(Vec::new());
@@ -66,7 +63,7 @@ pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<Net
     let now = Instant::now();
     let mut book = Book::new(config.identity.peer());
     book.recall(&config.remembered, now);
-    let mut actor = Actor {
+    let actor = Actor {
         swarm,
         incoming: accept_lanes(&streams)?,
         streams,
@@ -86,12 +83,24 @@ pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<Net
         announced: None,
         lonely: Some(now + LONELY_AFTER),
     };
-    actor.wait_until_listening(config.listen.len()).await?;
-    tokio::spawn(actor.run());
-    Ok(NetworkHandle { commands, addresses: addresses_seen, known: known_seen, counters, faults })
+    Ok((Box::new(actor), NetworkHandle { commands, addresses: addresses_seen, known: known_seen, counters, faults }))
 }
 
-/// Takes peers' streams at once, since those that wait are dropped, and says to each that it is read.
+fn listening_swarm(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
+    for address in &config.listen {
+        listen::check_free(address)?;
+    }
+    let transport = transport::build(&config.identity, config.fleet_key)?;
+    let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
+    let mut swarm = Swarm::new(transport, Behaviour::new(config)?, config.identity.peer(), settings);
+    for address in &config.listen {
+        let failed = |why: String| NetworkError::Listen { address: address.clone(), why };
+        swarm.listen_on(address.clone()).map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(swarm)
+}
+
+/// Takes peers' streams at once, since libp2p drops those that wait.
 fn accept_lanes(streams: &libp2p_stream::Control) -> Result<mpsc::Receiver<(Lane, PeerId, Stream)>, NetworkError> {
     let (accepted, queue) = mpsc::channel(MAILBOX);
     for lane in LANES {
@@ -99,9 +108,8 @@ fn accept_lanes(streams: &libp2p_stream::Control) -> Result<mpsc::Receiver<(Lane
         let mut incoming = streams.clone().accept(protocol(lane)).map_err(taken)?;
         let accepted = accepted.clone();
         tokio::spawn(async move {
-            while let Some((peer, mut stream)) = incoming.next().await {
-                // One byte into an empty window: it does not wait.
-                if confirm(&mut stream).await.is_ok() && accepted.send((lane, peer, stream)).await.is_err() {
+            while let Some((peer, stream)) = incoming.next().await {
+                if accepted.send((lane, peer, stream)).await.is_err() {
                     return;
                 }
             }
@@ -134,7 +142,7 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         loop {
             let wake = self.next_wake();
             tokio::select! {
@@ -154,21 +162,18 @@ impl Actor {
         }
     }
 
-    async fn wait_until_listening(&mut self, listeners: usize) -> Result<(), NetworkError> {
-        let mut reported = BTreeSet::new();
+    /// Until no further address is told. A listener of a family that no interface has stays silent.
+    async fn wait_until_listening(&mut self) -> Result<(), NetworkError> {
         let mut patience = LISTEN_TIMEOUT;
         while let Ok(event) = timeout(patience, self.swarm.select_next_some()).await {
-            if let SwarmEvent::NewListenAddr { listener_id, .. } = &event {
-                reported.insert(format!("{listener_id:?}"));
+            if matches!(event, SwarmEvent::NewListenAddr { .. }) {
+                patience = LISTEN_QUIET;
             }
             if let SwarmEvent::ListenerClosed { addresses, reason: Err(e), .. } = &event {
                 let address = addresses.first().cloned().unwrap_or_else(Multiaddr::empty);
                 return Err(NetworkError::Listen { address, why: e.to_string() });
             }
             self.on_swarm(event).await;
-            if reported.len() == listeners {
-                patience = LISTEN_QUIET;
-            }
         }
         Ok(())
     }
@@ -189,7 +194,7 @@ impl Actor {
         }
         if self.lonely.is_some_and(|due| due <= now) {
             self.lonely = None;
-            tracing::warn!(
+            tracing::info!(
                 "no other node found yet: if this network blocks multicast, name one with --peer; \
                  if there is one, compare the fleet keys"
             );
@@ -254,7 +259,7 @@ impl Actor {
     }
 
     async fn on_lane_open(&mut self, id: u64, peer: PeerId) {
-        let Some(link) = self.links.get_mut(&peer).filter(|link| link.id() == id && !link.is_up()) else { return };
+        let Some(link) = self.links.get(&peer).filter(|link| link.id() == id && !link.is_up()) else { return };
         let node = link.node();
         let outbox = link.set_up();
         self.lonely = None;
@@ -270,6 +275,10 @@ impl Actor {
         let _ = self.swarm.disconnect_peer_id(peer);
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "libp2p has more events than a node has use for, and may get new ones"
+    )]
     async fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -367,6 +376,10 @@ impl Actor {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "libp2p has more events than a node has use for, and may get new ones"
+    )]
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {

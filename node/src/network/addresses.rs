@@ -1,5 +1,7 @@
 //! Addresses: which are worth telling others, and the gossip topic that spreads them.
 
+use std::net::IpAddr;
+
 use libp2p::gossipsub::IdentTopic;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
@@ -53,21 +55,28 @@ pub(super) fn peer_in(address: &Multiaddr) -> Option<PeerId> {
 }
 
 pub(super) fn is_loopback(address: &Multiaddr) -> bool {
-    address.iter().any(|part| match part {
-        Protocol::Ip4(ip) => ip.is_loopback(),
-        Protocol::Ip6(ip) => ip.is_loopback(),
-        _ => false,
-    })
+    ip_of(address).is_some_and(|ip| ip.is_loopback())
+}
+
+/// The address's host, which comes first.
+pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    let first = address.iter().next()?;
+    if let Protocol::Ip4(ip) = first {
+        return Some(ip.into());
+    }
+    if let Protocol::Ip6(ip) = first { Some(ip.into()) } else { None }
 }
 
 fn is_dialable(address: &Multiaddr) -> bool {
-    let mut parts = address.iter();
-    let host = match parts.next() {
-        Some(Protocol::Ip4(ip)) => !ip.is_unspecified() && !ip.is_link_local() && !ip.is_multicast(),
-        Some(Protocol::Ip6(ip)) => !ip.is_unspecified() && !ip.is_unicast_link_local() && !ip.is_multicast(),
-        _ => false,
-    };
-    host && matches!(parts.next(), Some(Protocol::Tcp(port)) if port != 0) && parts.next().is_none()
+    let host = ip_of(address).is_some_and(|ip| {
+        let link_local = match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        };
+        !ip.is_unspecified() && !ip.is_multicast() && !link_local
+    });
+    let mut rest = address.iter().skip(1);
+    host && matches!(rest.next(), Some(Protocol::Tcp(port)) if port != 0) && rest.next().is_none()
 }
 
 #[cfg(test)]

@@ -49,19 +49,33 @@ impl SeedTrouble {
     }
 }
 
-/// libp2p wraps the system's error, more than once.
+/// libp2p wraps the system's error more than once, and on the way its type gets lost; its number in the text does not.
 fn is_unreachable(error: &std::io::Error) -> bool {
-    let kinds = [ErrorKind::ConnectionRefused, ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(e) = source {
-        if let Some(io) = e.downcast_ref::<std::io::Error>() {
-            if kinds.contains(&io.kind()) {
-                return true;
-            }
-            source = io.get_ref().map(|inner| inner as _);
-        } else {
-            source = e.source();
-        }
+    let text = error.to_string();
+    let number = text.rsplit_once("os error ").map(|(_, rest)| rest.trim_end_matches(|c: char| !c.is_ascii_digit()));
+    let kind = number.and_then(|n| n.parse().ok()).map(|n| std::io::Error::from_raw_os_error(n).kind());
+    matches!(kind, Some(ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use libp2p::Multiaddr;
+
+    use super::*;
+
+    fn failed(error: Error) -> DialError {
+        DialError::Transport(vec![(Multiaddr::empty(), TransportError::Other(Error::other(error.to_string())))])
     }
-    false
+
+    #[test]
+    fn a_closed_port_is_told_from_a_failed_handshake() {
+        let refused = Error::from_raw_os_error(nix::errno::Errno::ECONNREFUSED as i32);
+        assert_eq!(SeedTrouble::of(&failed(refused)), Some(SeedTrouble::Unreachable));
+        let reset = Error::from_raw_os_error(nix::errno::Errno::ECONNRESET as i32);
+        assert_eq!(SeedTrouble::of(&failed(reset)), Some(SeedTrouble::NoHandshake));
+        assert_eq!(SeedTrouble::of(&failed(Error::other("noise"))), Some(SeedTrouble::NoHandshake));
+        assert_eq!(SeedTrouble::of(&DialError::Aborted), None);
+    }
 }

@@ -12,11 +12,12 @@ use rocoin::blob::Blob;
 use rocoin::id::NodeId;
 use rocoin::node::Lane;
 use rocoin::wire::{Message, decode, encode};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::bucket::Bucket;
+use super::config::CONNECTIONS_PER_PEER_MAX;
 use super::faults::Gate;
 use super::frame::{ReadError, read_frame, write_frame};
 use super::{Deliver, NetworkCounters, NetworkEvent};
@@ -24,8 +25,10 @@ use super::{Deliver, NetworkCounters, NetworkEvent};
 pub(super) const LANES: [Lane; 3] = [Lane::Control, Lane::Inference, Lane::Bulk];
 /// Frames that wait for one peer in one lane; one more is dropped and counted.
 const QUEUE: usize = 256;
+/// Tasks of one link: its writers, and a reader for each lane of each connection that may stand. One more stream is refused.
+const TASKS_MAX: usize = LANES.len() * (1 + CONNECTIONS_PER_PEER_MAX as usize);
 /// What a reader sends when it listens, so that nothing is written into a stream nobody reads.
-const READY: u8 = 1;
+pub(super) const READY: u8 = 1;
 /// A stream that is not ready after this long is opened again.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Before a broken lane is opened again.
@@ -101,9 +104,8 @@ pub(super) struct Link {
     tasks: JoinSet<()>,
     outbox: Outbox,
     shared: Shared,
-    /// Incoming streams that wait until the link is up, so that the node hears of the link before it hears its messages.
-    waiting: Vec<(Lane, Stream)>,
-    up: bool,
+    /// Readers wait for it, so that the node hears of the link before it hears its messages.
+    up: watch::Sender<bool>,
 }
 
 impl Link {
@@ -123,7 +125,7 @@ impl Link {
             sender
         });
         let outbox = Outbox { lanes, counters: shared.counters.clone() };
-        Self { id, peer, node, tasks, outbox, shared: shared.clone(), waiting: Vec::new(), up: false }
+        Self { id, peer, node, tasks, outbox, shared: shared.clone(), up: watch::Sender::new(false) }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -135,38 +137,25 @@ impl Link {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.up
+        *self.up.borrow()
     }
 
     /// The link can be used: incoming lanes are read from now on.
-    pub(super) fn set_up(&mut self) -> Outbox {
-        self.up = true;
-        for (lane, stream) in std::mem::take(&mut self.waiting) {
-            self.read(lane, stream);
-        }
+    pub(super) fn set_up(&self) -> Outbox {
+        self.up.send_replace(true);
         self.outbox.clone()
     }
 
     /// The peer opened a lane.
     pub(super) fn accept(&mut self, lane: Lane, stream: Stream) {
-        if self.up {
-            self.read(lane, stream);
-        } else if self.waiting.len() < 2 * LANES.len() {
-            self.waiting.push((lane, stream));
-        }
-    }
-
-    fn read(&mut self, lane: Lane, stream: Stream) {
         while self.tasks.try_join_next().is_some() {}
+        if self.tasks.len() >= TASKS_MAX {
+            tracing::debug!(peer = %self.node.short(), "refused a stream: the peer has too many");
+            return;
+        }
         let reader = Reader { peer: self.peer, node: self.node, lane, shared: self.shared.clone() };
-        self.tasks.spawn(reader.run(stream));
+        self.tasks.spawn(reader.run(stream, self.up.subscribe()));
     }
-}
-
-/// Says to the peer that its stream is read; to be called before [`Link::accept`].
-pub(super) async fn confirm(stream: &mut Stream) -> std::io::Result<()> {
-    stream.write_all(&[READY]).await?;
-    stream.flush().await
 }
 
 struct Writer {
@@ -234,6 +223,12 @@ impl Writer {
     }
 }
 
+/// Says to the peer that its stream is read.
+async fn confirm(stream: &mut Stream) -> std::io::Result<()> {
+    stream.write_all(&[READY]).await?;
+    stream.flush().await
+}
+
 struct Reader {
     peer: PeerId,
     node: NodeId,
@@ -242,7 +237,10 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(self, stream: Stream) {
+    async fn run(self, mut stream: Stream, mut up: watch::Receiver<bool>) {
+        if confirm(&mut stream).await.is_err() || up.wait_for(|up| *up).await.is_err() {
+            return;
+        }
         if let Err(what) = self.read_all(BufReader::new(stream)).await {
             let _ = self.shared.reports.send(Report::Offence { peer: self.peer, what }).await;
         }

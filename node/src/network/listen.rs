@@ -1,11 +1,12 @@
 //! Listening: a taken port is an error that says so.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
 use super::NetworkError;
+use super::addresses::ip_of;
 
 /// Checks that an explicit port is free. libp2p binds with `SO_REUSEPORT`, so that a second node of the same user would get the
 /// port as well, and half of the first one's visitors.
@@ -26,16 +27,10 @@ pub(super) fn check_free(address: &Multiaddr) -> Result<(), NetworkError> {
 }
 
 fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
-    let mut parts = address.iter();
-    let ip: IpAddr = match parts.next()? {
-        Protocol::Ip4(ip) => ip.into(),
-        Protocol::Ip6(ip) => ip.into(),
-        _ => return None,
-    };
-    match (parts.next(), parts.next()) {
-        (Some(Protocol::Tcp(port)), None) => Some(SocketAddr::new(ip, port)),
-        _ => None,
-    }
+    let ip = ip_of(address)?;
+    let mut rest = address.iter().skip(1);
+    let Some(Protocol::Tcp(port)) = rest.next() else { return None };
+    rest.next().is_none().then(|| SocketAddr::new(ip, port))
 }
 
 /// The TCP port of an address.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use libp2p::Multiaddr;
+use futures::{AsyncWriteExt as _, StreamExt as _};
+use libp2p::swarm::{Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId};
 use rocoin::blob::Blob;
 use rocoin::deployment;
 use rocoin::id::{Digest, NodeId, RequestId};
@@ -13,8 +15,9 @@ use rocoin::wire::Message;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::link::Outbox;
-use super::{Deliver, Direction, Faults, NetworkConfig, NetworkEvent, NetworkHandle, start};
+use super::behaviour::Behaviour;
+use super::link::{Outbox, READY, protocol};
+use super::{Deliver, Direction, Faults, NetworkConfig, NetworkEvent, NetworkHandle, start, transport};
 use crate::fleet_key::FleetKey;
 use crate::identity::Identity;
 
@@ -212,6 +215,57 @@ async fn a_blocked_peer_gets_nothing_sees_no_error_and_is_heard_again_when_heale
     to_a.send(cancel(5), Blob::default());
     assert_eq!(a.data().await.1, cancel(5));
     assert!(a.control.try_recv().is_err() && b.control.try_recv().is_err(), "no link went down");
+}
+
+/// A stranger with the right key and own ideas: connects, and gives the victim's id and a way to open streams.
+async fn stranger(victim: &Peer) -> (PeerId, Swarm<Behaviour>) {
+    let config = config(Vec::new(), None);
+    let transport = transport::build(&config.identity, None).unwrap();
+    let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
+    let mut swarm = Swarm::new(transport, Behaviour::new(&config).unwrap(), config.identity.peer(), settings);
+    swarm.dial(victim.address()).unwrap();
+    loop {
+        if let SwarmEvent::ConnectionEstablished { peer_id, .. } = swarm.select_next_some().await {
+            return (peer_id, swarm);
+        }
+    }
+}
+
+async fn until_closed(mut swarm: Swarm<Behaviour>) {
+    while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {}
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_junk_is_disconnected_and_counted() {
+    let oversized = u32::MAX.to_le_bytes().to_vec();
+    let malformed = [&4_u32.to_le_bytes()[..], b"junk"].concat();
+    for junk in [oversized, malformed] {
+        let mut victim = Peer::start(config(Vec::new(), None)).await;
+        let (id, swarm) = stranger(&victim).await;
+        let mut control = swarm.behaviour().streams.new_control();
+        let mut lanes = control.accept(protocol(Lane::Control)).unwrap();
+        let _others = [Lane::Inference, Lane::Bulk].map(|lane| control.accept(protocol(lane)).unwrap());
+        let closed = tokio::spawn(until_closed(swarm));
+        let (_, mut theirs) = lanes.next().await.unwrap();
+        theirs.write_all(&[READY]).await.unwrap();
+        theirs.flush().await.unwrap();
+        let _ = victim.link_up().await;
+        let mut ours = control.open_stream(id, protocol(Lane::Control)).await.unwrap();
+        ours.write_all(&junk).await.unwrap();
+        ours.flush().await.unwrap();
+        timeout(PATIENCE, closed).await.expect("the stranger is disconnected").unwrap();
+        assert_eq!(victim.network.counters.offences(), 1);
+        let event = timeout(PATIENCE, victim.control.recv()).await.unwrap();
+        assert!(matches!(event, Some(NetworkEvent::LinkDown { .. })), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_speaks_another_version_is_turned_away_before_it_is_a_link() {
+    let mut victim = Peer::start(config(Vec::new(), None)).await;
+    let (_, swarm) = stranger(&victim).await;
+    timeout(PATIENCE, until_closed(swarm)).await.expect("the stranger is disconnected");
+    assert!(victim.control.try_recv().is_err());
 }
 
 #[tokio::test]

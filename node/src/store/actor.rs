@@ -1,7 +1,7 @@
 //! The threads that touch the disk, so that the node's loop never waits for it: one for the durable state, which must not wait
 //! behind a large artifact, and one for artifacts.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
@@ -32,29 +32,29 @@ pub(crate) struct StoreHandle {
 
 impl StoreHandle {
     /// Write an artifact. The refusal, if the queue is full, is to be fed back.
-    pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Input> {
+    pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Box<Input>> {
         let refused = Input::ArtifactStored { artifact, result: Err(BUSY.to_owned()) };
         give(&self.tasks, Task::Put { artifact, bytes }, refused)
     }
 
     /// Read a piece of an artifact.
-    pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Input> {
+    pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Box<Input>> {
         let refused = Input::ChunkRead { to, artifact, offset, chunk: None };
         give(&self.tasks, Task::ReadChunk { to, artifact, offset, length }, refused)
     }
 
     /// Write the durable state.
-    pub(crate) fn persist(&self, write: WriteId, durable: Durable) -> Result<(), Input> {
+    pub(crate) fn persist(&self, write: WriteId, durable: Durable) -> Result<(), Box<Input>> {
         give(&self.writes, (write, durable), Input::Persisted { write, result: Err(BUSY.to_owned()) })
     }
 }
 
 const BUSY: &str = "the disk is too slow: too many writes are waiting";
 
-fn give<T>(queue: &SyncSender<T>, task: T, refused: Input) -> Result<(), Input> {
+fn give<T>(queue: &SyncSender<T>, task: T, refused: Input) -> Result<(), Box<Input>> {
     match queue.try_send(task) {
         Ok(()) => Ok(()),
-        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(refused),
+        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Box::new(refused)),
     }
 }
 
@@ -84,7 +84,7 @@ impl StoreActor {
 }
 
 /// A later state contains an earlier one: of those that wait only the last is written.
-fn write_states(path: &PathBuf, queue: &Receiver<(WriteId, Durable)>, done: &mpsc::Sender<Input>) {
+fn write_states(path: &Path, queue: &Receiver<(WriteId, Durable)>, done: &mpsc::Sender<Input>) {
     while let Ok((first, mut state)) = queue.recv() {
         let mut writes = vec![first];
         while let Ok((write, later)) = queue.try_recv() {
@@ -137,10 +137,11 @@ mod tests {
             store.persist(WriteId(n), Durable { term: Term(n), ..Durable::default() }).unwrap();
         }
         for n in 1..=20 {
-            match inputs.blocking_recv().unwrap() {
-                Input::Persisted { write, result: Ok(()) } => assert_eq!(write, WriteId(n)),
-                other => panic!("{other:?}"),
-            }
+            let input = inputs.blocking_recv();
+            assert!(
+                matches!(input, Some(Input::Persisted { write: WriteId(w), result: Ok(()) }) if w == n),
+                "{input:?}"
+            );
         }
         assert_eq!(durable::read(&durable_path(dir.path())).unwrap().term, Term(20));
     }
