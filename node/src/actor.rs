@@ -70,7 +70,7 @@ impl Machine for Node {
     }
 
     fn serving(&self) -> Option<Arc<Manifest>> {
-        self.serving()
+        self.serving().map(|(_, manifest)| Arc::clone(manifest))
     }
 }
 

@@ -50,7 +50,8 @@ fn load(path: &Path) -> Option<f64> {
 
 fn save(path: &Path, flops_per_s: f64) -> Result<(), FileError> {
     let kept = Kept { version: env!("CARGO_PKG_VERSION").to_owned(), flops_per_s };
-    let json = serde_json::to_vec(&kept).map_err(|e| FileError::Content { path: path.to_owned(), what: e.to_string() })?;
+    let json =
+        serde_json::to_vec(&kept).map_err(|e| FileError::Content { path: path.to_owned(), what: e.to_string() })?;
     write_atomic(path, &json)
 }
 

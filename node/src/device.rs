@@ -7,6 +7,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use rocoin::fleet::Capability;
 use rocoin::id::NodeId;
+use rocoin::membership::Record;
 use rocoin::node::{Node, Start};
 use rocoin_models::session::SessionError;
 use tokio::sync::{mpsc, watch};
@@ -119,18 +120,7 @@ impl Device {
         let node = actor::start(node, clock, hands, mailboxes);
         tokio::spawn(remember(state, known));
         let id = boot.identity.node();
-        Ok(DeviceHandle {
-            id,
-            capability,
-            node,
-            store,
-            faults,
-            counters,
-            addresses,
-            http,
-            http_token,
-            http_listener,
-        })
+        Ok(DeviceHandle { id, capability, node, store, faults, counters, addresses, http, http_token, http_listener })
     }
 }
 
@@ -185,10 +175,9 @@ async fn start_network(
         allow: config.allow.clone(),
         fault_injection: config.fault_injection,
     };
-    let Listen::Everywhere = &config.listen else {
-        let Listen::On(addresses) = &config.listen else { unreachable!("the two kinds of Listen") };
+    if let Listen::On(addresses) = &config.listen {
         return Ok(network::start(settings(addresses.clone()), deliver).await?);
-    };
+    }
     let network = match state.port() {
         Some(port) => match network::start(settings(everywhere(port)), deliver.clone()).await {
             Ok(network) => network,
@@ -222,18 +211,29 @@ fn start(
 ) -> Result<Start, DeviceError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| DeviceError::System(e.to_string()))?;
+    let mut settings = rocoin::node::Config::default();
+    settings.replica.workers = config.workers;
+    settings.deployment.memory_bytes_max = capability.memory_bytes;
     Ok(Start {
         me: boot.identity.node(),
         generation: boot.generation,
         seed,
-        config: rocoin::node::Config::default(),
-        name: config.name.clone(),
-        capability,
-        priority: config.priority,
-        addresses: addresses.iter().map(Multiaddr::to_string).collect(),
-        http: Some(http.to_string()),
+        config: settings,
+        record: Record {
+            name: config.name.clone(),
+            capability,
+            priority: config.priority,
+            addresses: addresses.iter().map(Multiaddr::to_string).collect(),
+            http: Some(http.to_string()),
+            uptime_class: 0,
+            bundles: Vec::new(),
+            ready: Vec::new(),
+            epoch: None,
+            desired: None,
+            draining: false,
+        },
         durable: boot.durable.clone(),
-        held: store.held(),
+        artifacts: store.held(),
         manifests: store.manifests(),
     })
 }

@@ -15,17 +15,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Distill(Box<cli::distill::DistillArgs>),
     Node(Box<cli::node::NodeArgs>),
+    Fleet(cli::fleet::FleetArgs),
+    Deploy(cli::deploy::DeployArgs),
+    Infer(cli::infer::InferArgs),
+    Status(cli::status::StatusArgs),
+    Plan(cli::plan::PlanArgs),
+    Distill(Box<cli::distill::DistillArgs>),
 }
 
 fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let result = match Cli::parse().command {
-        Command::Distill(args) => cli::distill::run(*args),
-        Command::Node(args) => cli::node::run(*args),
+        Command::Node(args) => cli::node::run(*args).map(done),
+        Command::Fleet(args) => cli::fleet::run(&args).map(done),
+        Command::Deploy(args) => cli::deploy::run(&args).map(done),
+        Command::Infer(args) => cli::infer::run(&args).map(done),
+        Command::Status(args) => cli::status::run(&args).map(done),
+        Command::Plan(args) => cli::plan::run(&args),
+        Command::Distill(args) => cli::distill::run(*args).map(done),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cli::failed(&error),
-    }
+    result.unwrap_or_else(|error| cli::failed(&error))
 }

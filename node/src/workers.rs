@@ -73,7 +73,8 @@ impl WorkersHandle {
 
     /// Free a loaded student; runs under way finish.
     pub(crate) fn unload(&self, student: Digest) -> Result<(), Input> {
-        give(&self.changes, Change::Unload(student)).map_err(|()| Input::Loaded { student, result: Err(BUSY.to_owned()) })
+        give(&self.changes, Change::Unload(student))
+            .map_err(|()| Input::Loaded { student, result: Err(BUSY.to_owned()) })
     }
 }
 
@@ -99,7 +100,9 @@ pub(crate) fn start(
             .name(format!("rocoin-run-{i}"))
             .spawn(move || work(&queue, &students, config.emulate_flops_per_s, &done))?;
     }
-    thread::Builder::new().name("rocoin-load".to_owned()).spawn(move || change(&change_queue, &students, &store, &done))?;
+    thread::Builder::new()
+        .name("rocoin-load".to_owned())
+        .spawn(move || change(&change_queue, &students, &store, &done))?;
     Ok(WorkersHandle { runs, changes })
 }
 
@@ -161,7 +164,8 @@ fn change(queue: &Receiver<Change>, students: &Students, store: &Store, done: &m
 }
 
 fn load(student: Digest, store: &Store) -> Result<Loaded, String> {
-    let card = store.student(student).ok_or_else(|| format!("no manifest here names the student {}", student.short()))?;
+    let card =
+        store.student(student).ok_or_else(|| format!("no manifest here names the student {}", student.short()))?;
     let onnx = store.read(student).map_err(|e| e.to_string())?;
     guarded(|| {
         let session = Session::load(&onnx, &card.shape).map_err(|e| e.to_string())?;
@@ -191,7 +195,9 @@ mod tests {
         let (workers, mut inputs, _dir) = workers();
         for n in 0..4 {
             workers.run(JobId(n), Digest([1; 32]), Blob::default()).unwrap();
-            assert!(matches!(inputs.blocking_recv(), Some(Input::JobDone { job, result: Err(_), .. }) if job == JobId(n)));
+            assert!(
+                matches!(inputs.blocking_recv(), Some(Input::JobDone { job, result: Err(_), .. }) if job == JobId(n))
+            );
         }
     }
 

@@ -75,11 +75,8 @@ impl Peers {
         let usable = |p: &&Peer| self.is_usable(artifact, p.id);
         let sure: Vec<_> = self.peers.values().filter(usable).filter(|p| holds(p, artifact, bundle)).collect();
         let possible = |p: &&Peer| p.bundles.iter().any(|h| h.bundle == bundle);
-        let candidates = if sure.is_empty() {
-            self.peers.values().filter(usable).filter(possible).collect()
-        } else {
-            sure
-        };
+        let candidates =
+            if sure.is_empty() { self.peers.values().filter(usable).filter(possible).collect() } else { sure };
         let spread = me.0.iter().chain(&artifact.0).fold(0, |sum, byte| sum + usize::from(*byte));
         candidates.get(spread.checked_rem(candidates.len())?).map(|p| p.id)
     }

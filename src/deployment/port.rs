@@ -8,7 +8,7 @@ use crate::blob::Blob;
 use crate::bundle::Manifest;
 use crate::id::{Digest, Epoch, NodeId};
 use crate::leadership::EpochPlan;
-use crate::membership::{Deployment, Holding};
+use crate::membership::{Deployment, Holding, Member};
 
 /// What happens to a node.
 #[derive(Debug, Clone)]
@@ -93,6 +93,20 @@ pub struct Peer {
     pub epoch: Option<Epoch>,
     /// The newest deployment it knows of, by its own record.
     pub desired: Option<Deployment>,
+}
+
+impl From<&Member> for Peer {
+    fn from(member: &Member) -> Self {
+        let record = member.record();
+        Self {
+            id: member.id(),
+            routable: member.is_routable(),
+            bundles: record.bundles.clone(),
+            ready: record.ready.clone(),
+            epoch: record.epoch,
+            desired: record.desired.clone(),
+        }
+    }
 }
 
 /// What a node wants done.

@@ -22,7 +22,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             hold_off: Duration::from_millis(600), // design: two probe periods
-            settle: Duration::from_millis(200),   // ours: a kill of several devices is confirmed within one probe period
+            settle: Duration::from_millis(200), // ours: a kill of several devices is confirmed within one probe period
             min_members: 1,
             plan: PlanOptions::default(),
         }

@@ -55,6 +55,8 @@ pub struct Leadership {
     gate: Gate,
     /// Our own claim while its term is not on disk yet.
     pending: Option<Claim>,
+    /// The term of our last claim that could not be written: nobody heard of it, so it can be claimed again.
+    unused: Option<Term>,
     /// The claim followed, and since when.
     leader: Option<Claim>,
     leader_since: Instant,
@@ -77,6 +79,7 @@ impl Leadership {
             claims: Claims::default(),
             gate: Gate::new(durable, now),
             pending: None,
+            unused: None,
             leader: None,
             leader_since: now,
             outbid_at: now,
@@ -93,6 +96,7 @@ impl Leadership {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::View(members) => self.on_view(now, members),
+            Input::Message { from: peer, .. } | Input::LinkUp { peer } if peer == self.me => {}
             Input::Message { from, message: Message::Claim(claim) } => self.on_claim(now, from, claim),
             Input::Message { from, message: Message::Plan(plan) } => self.on_plan(now, from, plan),
             Input::LinkUp { peer } => self.on_link_up(now, peer),
@@ -152,13 +156,13 @@ impl Leadership {
     }
 
     fn on_view(&mut self, now: Instant, members: Vec<ViewMember>) {
-        self.view.replace(self.me, members, now);
-        let epochs: Vec<_> = self.view.members().filter_map(|m| Some((m.id, m.epoch?.term))).collect();
-        for (member, term) in epochs {
-            if term > self.gate.highest_term() {
-                self.note_term(now, member, term);
+        for member in &members {
+            let is_news = self.view.of(member.id).is_none_or(|before| before.epoch != member.epoch);
+            if let Some(epoch) = member.epoch.filter(|_| is_news) {
+                self.note_term(now, member.id, epoch.term);
             }
         }
+        self.view.replace(self.me, members, now);
     }
 
     fn on_claim(&mut self, now: Instant, from: NodeId, claim: Claim) {
@@ -238,7 +242,7 @@ impl Leadership {
 
     fn on_persist_failed(&mut self, now: Instant, reason: String) {
         self.gate.failed(now);
-        self.pending = None;
+        self.unused = self.pending.take().map(|claim| claim.term).or(self.unused);
         self.counters.persist_failures += 1;
         self.event(Event::PersistFailed { reason });
     }
@@ -306,6 +310,8 @@ impl Leadership {
                 let outranked = self.view.of(claim.leader)?.priority < self.view.of(self.me)?.priority;
                 (place == 0 && outranked).then_some(stable)
             }
+            // Somebody leads, and we shall follow as soon as our disk takes the term.
+            None if self.claims.greatest(self.gate.highest_term(), |c| self.view.follows(c)).is_some() => None,
             None if place == 0 => {
                 let best_since = self.view.best_since().max(self.leader_since);
                 Some(stable.min(best_since + hold_off * HOLD_OFFS_MAX))
@@ -320,7 +326,9 @@ impl Leadership {
             return;
         }
         let Some(generation) = self.view.of(self.me).map(|m| m.generation) else { return };
-        let term = Term(self.gate.highest_term().0.saturating_add(1));
+        let highest = self.gate.highest_term();
+        let next = Term(highest.0.saturating_add(1));
+        let term = self.unused.take().filter(|unused| *unused == highest).unwrap_or(next);
         self.gate.raise(term);
         self.pending = Some(Claim { term, leader: self.me, generation });
         self.counters.claims_made += 1;

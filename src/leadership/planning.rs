@@ -11,6 +11,8 @@ use crate::time::{Duration, Instant};
 
 /// A view that changes all the time does not keep the plan waiting longer than this. Ours.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
+/// A capability that moved by no more than this share is no reason to plan. Ours: what the planner moves nothing for.
+const MATERIAL_SHARE: f64 = 0.1;
 
 /// A member and what it can do.
 type Planned = (NodeId, Capability);
@@ -31,10 +33,11 @@ impl Schedule {
         Self { settle, members: Vec::new(), due: None, failure: None }
     }
 
-    /// Plans as soon as the members have settled, if they are others than before.
+    /// Plans as soon as the members have settled, if they are others than before or can do something else.
     pub(super) fn watch(&mut self, now: Instant, members: impl Iterator<Item = Planned>) {
         let members: Vec<_> = members.collect();
-        if members == self.members {
+        let same = |(a, b): (&Planned, &Planned)| a.0 == b.0 && !differs(&a.1, &b.1);
+        if members.len() == self.members.len() && members.iter().zip(&self.members).all(same) {
             return;
         }
         self.members = members;
@@ -64,6 +67,16 @@ impl Schedule {
         self.failure = failure;
         news
     }
+}
+
+/// Whether a plan made for one may be wrong for the other.
+fn differs(a: &Capability, b: &Capability) -> bool {
+    let moved = |a: f64, b: f64| (a - b).abs() > MATERIAL_SHARE * a.abs().max(b.abs());
+    a.memory_bytes != b.memory_bytes
+        || moved(a.flops_per_s, b.flops_per_s)
+        || moved(a.link_bits_per_s, b.link_bits_per_s)
+        || moved(a.link_delay_s, b.link_delay_s)
+        || moved(a.failure_probability, b.failure_probability)
 }
 
 /// A plan without an epoch.

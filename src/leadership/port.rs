@@ -9,7 +9,7 @@ use super::plan::EpochPlan;
 use crate::bundle::Manifest;
 use crate::fleet::Capability;
 use crate::id::{Digest, Epoch, Generation, NodeId, Term};
-use crate::membership::State;
+use crate::membership::{Member, State};
 
 /// What happens to a node.
 #[derive(Debug, Clone)]
@@ -70,6 +70,23 @@ pub struct ViewMember {
     pub draining: bool,
     /// Whether a link to it is up; of this node itself without meaning.
     pub linked: bool,
+}
+
+impl From<&Member> for ViewMember {
+    fn from(member: &Member) -> Self {
+        let record = member.record();
+        Self {
+            id: member.id(),
+            generation: member.generation(),
+            state: member.state(),
+            priority: record.priority,
+            uptime_class: record.uptime_class,
+            capability: record.capability,
+            epoch: record.epoch,
+            draining: record.draining,
+            linked: member.is_linked(),
+        }
+    }
 }
 
 /// What must be on disk before it is acted on.

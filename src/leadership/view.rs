@@ -47,8 +47,7 @@ impl View {
     pub(super) fn replace(&mut self, me: NodeId, members: Vec<ViewMember>, now: Instant) {
         self.members = members.into_iter().map(|m| (m.id, m)).collect();
         let suspects = self.members.values().filter(|m| m.state == State::Suspect);
-        self.suspect_since =
-            suspects.map(|m| (m.id, self.suspect_since.get(&m.id).copied().unwrap_or(now))).collect();
+        self.suspect_since = suspects.map(|m| (m.id, self.suspect_since.get(&m.id).copied().unwrap_or(now))).collect();
         let members = &self.members;
         self.barred.retain(|id, generation| {
             *id == me || members.get(id).is_some_and(|m| m.state != State::Down && m.generation <= *generation)
@@ -101,10 +100,6 @@ impl View {
 
     pub(super) fn of(&self, id: NodeId) -> Option<&ViewMember> {
         self.members.get(&id)
-    }
-
-    pub(super) fn members(&self) -> impl Iterator<Item = &ViewMember> {
-        self.members.values()
     }
 
     /// Whom to talk to: everybody with a link who is not given up, but us.

@@ -15,7 +15,8 @@ pub struct Config {
     pub suspicion_mult: u32,
     /// Suspicion that nobody confirms lasts this many times longer.
     pub suspicion_max_mult: u32,
-    /// Local health: 1 is plain time-outs; the wait of a node that finds itself unwell is stretched up to this many times.
+    /// Local health: the waits of a node that finds itself unwell are stretched up to this many times. 1 is plain
+    /// time-outs: no stretching, and no putting off of verdicts after a standstill of our own.
     pub health_max: u32,
     /// Each update is sent this many times × ⌈log10 (size + 1)⌉.
     pub retransmit_mult: u32,
@@ -23,7 +24,7 @@ pub struct Config {
     pub gossip_interval: Duration,
     /// Members told in one round of gossip.
     pub gossip_fanout: usize,
-    /// Between two comparisons of views that stay different.
+    /// Between two comparisons of views that differ though there is no news.
     pub sync_interval: Duration,
     /// Between two calls to members held down, so that a healed partition is noticed.
     pub announce_interval: Duration,

@@ -205,7 +205,8 @@ impl Membership {
             || match &message.kind {
                 Kind::Digest { entries, .. } => entries.len() > ENTRIES_MAX,
                 Kind::Want { members } => members.len() > ENTRIES_MAX,
-                _ => false,
+                Kind::Ping { .. } | Kind::Ack { .. } | Kind::PingRequest { .. } | Kind::Reached { .. } => false,
+                Kind::Nack { .. } | Kind::Gossip | Kind::State => false,
             };
         if oversize {
             self.counters.messages_refused += 1;
@@ -246,7 +247,7 @@ impl Membership {
             }
             Kind::PingRequest { seq, target } => self.on_ping_request(now, from, seq, target),
             Kind::Reached { seq, stamp } => self.on_reached(now, from, seq, stamp),
-            Kind::Nack { seq, .. } => self.on_nack(now, from, seq),
+            Kind::Nack { seq } => self.on_nack(now, from, seq),
             Kind::Digest { first, last, entries } => self.on_digest(now, from, (first, last), &entries),
             Kind::Want { members } => self.on_want(from, &members),
             Kind::Gossip | Kind::State => {}
@@ -258,7 +259,7 @@ impl Membership {
         let due = self.poll_timeout().map_or(now, |(at, _)| at);
         let late = now.since(due.max(self.last_step));
         self.last_step = self.last_step.max(now);
-        if late < self.config.probe_timeout {
+        if late < self.config.probe_timeout || self.config.health_max <= 1 {
             return;
         }
         self.counters.stalls += 1;
@@ -270,10 +271,8 @@ impl Membership {
         if let Some(accusation) = self.members.get(&to).and_then(|m| self.accusation(m)) {
             updates.insert(0, accusation);
         }
-        let bytes = match kind {
-            Kind::Digest { .. } | Kind::Want { .. } | Kind::State => 0,
-            _ => PIGGYBACK_BYTES_MAX,
-        };
+        let full = matches!(kind, Kind::Digest { .. } | Kind::Want { .. } | Kind::State);
+        let bytes = if full { 0 } else { PIGGYBACK_BYTES_MAX };
         updates.extend(self.queue.take(told_max(self.config.retransmit_mult, self.size()), bytes));
         let message = Message { stamp: self.stamp, view: self.view(), kind, updates };
         self.counters.sent += 1;

@@ -79,13 +79,11 @@ pub enum Kind {
         /// The target's own stamp, from its answer.
         stamp: Stamp,
     },
-    /// "The target has not answered me", sent a little before the asker's patience ends. An asker that misses even
-    /// these concludes that it is itself unwell.
+    /// "The target has not answered me", sent a little before the asker's patience ends, or at once by a helper that
+    /// has no link to the target. An asker that misses even these concludes that it is itself unwell.
     Nack {
         /// The request's.
         seq: u64,
-        /// False if the helper has no link to the target and so cannot ask.
-        linked: bool,
     },
     /// Nothing but updates.
     Gossip,

@@ -27,7 +27,7 @@ mod tests;
 
 pub use config::Config;
 pub use counters::Counters;
-pub use machine::Membership;
+pub use machine::{MEMBERS_MAX, Membership};
 pub use member::{Me, Member, State};
 pub use message::{Message, Start};
 pub use port::{Claimant, Event, Input, Output, Reason};

@@ -8,6 +8,8 @@ use crate::time::{Duration, Instant};
 /// Probes under way beside the one of each round. When so many are, a further one waits for the next interval, and the
 /// verdict with it: many deaths at once cost time, not traffic. Ours.
 pub(super) const PROBES_MAX: usize = 8;
+/// Probes kept, those that failed lately included. When there are more the oldest is forgotten. Ours.
+pub(super) const PROBES_KEPT_MAX: usize = 256;
 /// Pings under way for others. Further requests are answered with a nack at once. Ours.
 pub(super) const RELAYS_MAX: usize = 256;
 /// An answer that comes this late still proves life and still measures the link. Ours.

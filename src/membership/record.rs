@@ -196,3 +196,104 @@ fn positive(field: &'static str, value: f64) -> Result<(), RecordError> {
 fn cut(text: &mut String, bytes_max: usize) {
     text.truncate(text.floor_char_boundary(bytes_max));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{NodeId, Term};
+
+    fn small() -> Record {
+        Record {
+            name: "a".to_owned(),
+            capability: Capability {
+                flops_per_s: 1e9,
+                memory_bytes: 1 << 30,
+                link_bits_per_s: 1e8,
+                link_delay_s: 0.0,
+                failure_probability: 0.05,
+            },
+            priority: 0,
+            uptime_class: 0,
+            addresses: Vec::new(),
+            http: None,
+            bundles: Vec::new(),
+            ready: Vec::new(),
+            epoch: None,
+            desired: None,
+            draining: false,
+        }
+    }
+
+    fn beyond() -> Record {
+        let digest = Digest([255; 32]);
+        let mut capability = small().capability;
+        (capability.flops_per_s, capability.failure_probability) = (f64::NAN, 7.0);
+        capability.memory_bytes = u64::MAX;
+        Record {
+            name: "ä".repeat(100),
+            capability,
+            priority: i32::MIN,
+            uptime_class: 255,
+            addresses: [129, 128].into_iter().cycle().take(40).map(|n| "a".repeat(n)).collect(),
+            http: Some("h".repeat(ADDRESS_BYTES_MAX + 1)),
+            bundles: vec![Holding { bundle: digest, whole: true }; 99],
+            ready: vec![digest; 99],
+            epoch: Some(Epoch { term: Term(u64::MAX), leader: NodeId([255; 32]), sequence: u64::MAX }),
+            desired: Some(Deployment {
+                sequence: u64::MAX,
+                bundle: digest,
+                name: "n".repeat(99),
+                version: "ü".repeat(99),
+            }),
+            draining: true,
+        }
+    }
+
+    #[test]
+    fn our_own_record_is_cut_to_what_peers_accept() {
+        assert!(beyond().validate().is_err());
+        let cut = beyond().clamped();
+        assert_eq!(cut.validate(), Ok(()));
+        assert_eq!((cut.name.len(), cut.addresses.len(), cut.http), (NAME_BYTES_MAX, ADDRESSES_MAX, None));
+        assert_eq!(small().clamped(), small());
+    }
+
+    #[test]
+    fn each_bound_is_checked_and_named() {
+        let changes: [(&str, fn(&mut Record)); 9] = [
+            ("name has 65", |r| r.name = "a".repeat(65)),
+            ("addresses has 9", |r| r.addresses = vec![String::new(); 9]),
+            ("address has 129", |r| r.addresses = vec!["a".repeat(129)]),
+            ("http has 129", |r| r.http = Some("a".repeat(129))),
+            ("bundles has 99", |r| r.bundles = beyond().bundles),
+            ("ready has 99", |r| r.ready = beyond().ready),
+            ("desired.name has 99", |r| r.desired = beyond().desired),
+            ("flops_per_s is not", |r| r.capability.flops_per_s = f64::INFINITY),
+            ("failure_probability is not", |r| r.capability.failure_probability = f64::NAN),
+        ];
+        for (expected, change) in changes {
+            let mut record = small();
+            change(&mut record);
+            let error = record.validate().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_largest_record_is_no_longer_than_estimated() {
+        let largest = beyond().clamped();
+        let bytes = bincode::serde::encode_to_vec(&largest, bincode::config::standard()).unwrap();
+        assert!(bytes.len() <= largest.bytes_max(), "{} {}", bytes.len(), largest.bytes_max());
+        assert!(largest.bytes_max() <= 8 * 1024);
+    }
+
+    #[test]
+    fn only_small_changes_of_the_capability_are_immaterial() {
+        let mut newer = small();
+        newer.capability.flops_per_s = 1.05e9;
+        assert!(!small().differs_materially(&newer));
+        newer.capability.flops_per_s = 1.2e9;
+        assert!(small().differs_materially(&newer));
+        assert!(small().differs_materially(&Record { draining: true, ..small() }));
+    }
+}

@@ -82,14 +82,9 @@ mod tests {
     fn confirmations_shorten_it_from_six_times_to_the_least() {
         let config = Config::default();
         let ms = |size, confirmations, wanted| timeout(&config, size, confirmations, wanted).as_millis();
-        for (size, confirmations, wanted, expected) in [
-            (8, 0, 2, 7200),
-            (8, 1, 2, 3414),
-            (8, 2, 2, 1200),
-            (2, 0, 0, 1200),
-            (32, 2, 2, 1806),
-            (100, 2, 2, 2400),
-        ] {
+        for (size, confirmations, wanted, expected) in
+            [(8, 0, 2, 7200), (8, 1, 2, 3414), (8, 2, 2, 1200), (2, 0, 0, 1200), (32, 2, 2, 1806), (100, 2, 2, 2400)]
+        {
             assert_eq!(ms(size, confirmations, wanted), expected, "{size} {confirmations} {wanted}");
         }
     }

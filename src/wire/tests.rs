@@ -1,1 +1,6 @@
 //! The wire, byte by byte.
+
+mod durable;
+mod examples;
+mod frames;
+mod golden;

@@ -268,7 +268,7 @@ impl StudentJob<'_> {
     /// Everything the result depends on.
     fn description(&self) -> serde_json::Value {
         json!({
-            "architecture": self.architecture,
+            "architecture": self.architecture.to_string(),
             "filters": self.filters,
             "preprocess": self.preprocess,
             "validation": self.validation.len(),

@@ -15,6 +15,7 @@ mod wrn;
 
 pub(crate) use forward::Training;
 pub use head::PartialHead;
+pub use rocoin::planner::zoo::Architecture;
 pub use student::{Student, StudentError};
 pub use weights::Weights;
-pub use wrn::{Architecture, Conv, ParseArchitectureError, Wrn, extent};
+pub use wrn::{Conv, Wrn, extent};

@@ -2,11 +2,12 @@
 
 use burn::tensor::Device;
 use rocoin::bundle::Preprocess;
+use rocoin::planner::zoo::Architecture;
 
 use super::forward::Inference;
 use super::ops;
 use super::weights::Weights;
-use super::wrn::{Architecture, Wrn, extent};
+use super::wrn::{Wrn, extent};
 
 /// Images in one pass at inference: enough to fill the kernels, small enough for the cache.
 const BATCH: usize = 64;

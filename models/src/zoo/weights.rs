@@ -72,19 +72,20 @@ impl Weights {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wrn::Architecture;
+    use rocoin::planner::zoo::ZOO;
+
     use super::*;
 
     #[test]
     fn one_seed_gives_one_initialisation() {
-        let net = Wrn::new(Architecture { depth: 10, width: 1 }, 3, 8);
+        let net = Wrn::new(ZOO[0], 3, 8);
         assert_eq!(Weights::new(&net, 7), Weights::new(&net, 7));
         assert_ne!(Weights::new(&net, 7), Weights::new(&net, 8));
     }
 
     #[test]
     fn the_spread_of_a_convolution_is_by_its_fan_out() {
-        let net = Wrn::new(Architecture { depth: 10, width: 1 }, 3, 8);
+        let net = Wrn::new(ZOO[0], 3, 8);
         let weights = Weights::new(&net, 1);
         let last = net.convs().len() - 2;
         let values = weights.conv(last);
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_norm_at_inference_uses_its_running_statistics() {
-        let net = Wrn::new(Architecture { depth: 10, width: 1 }, 3, 8);
+        let net = Wrn::new(ZOO[0], 3, 8);
         let mut weights = Weights::new(&net, 1);
         for _ in 0..200 {
             weights.update_running(0, &[3.0; 16], &[4.0; 16]);

@@ -1,45 +1,7 @@
 //! The topology of a student: a pre-activation wide residual network (Zagoruyko and Komodakis, arXiv 1605.07146), then a
 //! 1×1 convolution, batch norm and ReLU to the filters of its knowledge part (NoNN's public recipe).
 
-use core::fmt;
-use core::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
-/// A member of the zoo: `wrn-{depth}-{width}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Architecture {
-    /// 6n + 4 layers: n blocks in each of three groups.
-    pub depth: usize,
-    /// Multiplies the channels 16, 32, 64 of the groups.
-    pub width: usize,
-}
-
-/// A name that is not `wrn-{depth}-{width}` with depth 6n + 4.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not an architecture of the zoo: expected wrn-D-W with D = 10, 16, 22, … and W = 1, 2, …, e.g. wrn-16-1"
-)]
-pub struct ParseArchitectureError(String);
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wrn-{}-{}", self.depth, self.width)
-    }
-}
-
-impl FromStr for Architecture {
-    type Err = ParseArchitectureError;
-
-    fn from_str(text: &str) -> Result<Self, ParseArchitectureError> {
-        let numbers = text.strip_prefix("wrn-").and_then(|rest| rest.split_once('-'));
-        let parsed = numbers.and_then(|(depth, width)| Some((depth.parse().ok()?, width.parse().ok()?)));
-        match parsed {
-            Some((depth, width)) if depth >= 10 && depth % 6 == 4 && width >= 1 => Ok(Self { depth, width }),
-            _ => Err(ParseArchitectureError(text.to_owned())),
-        }
-    }
-}
+use rocoin::planner::zoo::Architecture;
 
 /// `[C, H, W]` of an input of shape `[C, H, W]` or `[C, L]`; a series has height 1. `None` for any other rank.
 pub fn extent(shape: &[usize]) -> Option<[usize; 3]> {
@@ -116,9 +78,8 @@ impl Wrn {
         let mut net = Self { convs: Vec::new(), norms: Vec::new(), blocks: Vec::new() };
         let mut inputs = 16;
         net.conv(Conv { outputs: inputs, inputs: channels, kernel: 3, stride: 1 });
-        for (group, first_stride) in [1, 2, 2].into_iter().enumerate() {
-            let outputs = (16 << group) * architecture.width;
-            for block in 0..(architecture.depth - 4) / 6 {
+        for (outputs, first_stride) in architecture.group_channels().into_iter().zip([1, 2, 2]) {
+            for block in 0..architecture.blocks_per_group() {
                 net.block(inputs, outputs, if block == 0 { first_stride } else { 1 });
                 inputs = outputs;
             }
@@ -191,35 +152,23 @@ impl Wrn {
 
 #[cfg(test)]
 mod tests {
+    use rocoin::planner::zoo::ZOO;
+
     use super::*;
 
     #[test]
-    fn an_architecture_is_read_back_from_its_name() {
-        for name in ["wrn-10-1", "wrn-16-2", "wrn-22-1"] {
-            assert_eq!(name.parse::<Architecture>().unwrap().to_string(), name);
-        }
-        for name in ["wrn-11-1", "wrn-4-1", "wrn-10-0", "wrn-10", "resnet-10-1", ""] {
-            assert!(name.parse::<Architecture>().is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn parameters_match_the_published_sizes_of_the_family() {
-        // Body plus a linear layer to ten classes on 3 channels; the knowledge layer is ours and taken off.
-        for (name, published) in
-            [("wrn-10-1", 0.078e6), ("wrn-16-1", 0.175e6), ("wrn-22-1", 0.272e6), ("wrn-16-2", 0.692e6)]
-        {
-            let architecture: Architecture = name.parse().unwrap();
-            let last = 64 * architecture.width;
-            let body = Wrn::new(architecture, 3, 1).params() - last - 2;
-            let whole = (body + last * 10 + 10) as f64;
-            assert!((whole - published).abs() < 0.001e6, "{name}: {whole}");
+    fn parameters_are_those_the_planner_counts() {
+        for architecture in ZOO {
+            let (filters, classes) = (32, 10);
+            let head = filters * classes + classes;
+            let params = Wrn::new(architecture, 3, filters).params() + head;
+            assert_eq!(params as u64, architecture.cost(&[3, 32, 32], filters, classes).params, "{architecture}");
         }
     }
 
     #[test]
     fn the_knowledge_map_is_a_quarter_of_the_input_rounded_up() {
-        let net = Wrn::new(Architecture { depth: 10, width: 1 }, 1, 4);
+        let net = Wrn::new(ZOO[0], 1, 4);
         assert_eq!(net.map_extent([28, 28]), [7, 7]);
         assert_eq!(net.map_extent([1, 30]), [1, 8]);
     }

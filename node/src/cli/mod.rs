@@ -1,8 +1,13 @@
 //! The commands of `rocoin`, one file each.
 
+pub mod deploy;
 pub mod distill;
+pub mod fleet;
+pub mod infer;
 pub mod node;
 pub mod plan;
+pub mod status;
+mod target;
 
 use std::process::ExitCode;
 

@@ -174,7 +174,8 @@ impl Actor {
     }
 
     fn next_wake(&self) -> Instant {
-        let times = [self.book.next_due(), self.seeds.next_due(), self.connections.next_doom(), self.announce, self.lonely];
+        let times =
+            [self.book.next_due(), self.seeds.next_due(), self.connections.next_doom(), self.announce, self.lonely];
         times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE_TIMEOUT)
     }
 
@@ -242,7 +243,9 @@ impl Actor {
     async fn on_report(&mut self, report: Report) {
         match report {
             Report::Open { link, peer } => self.on_lane_open(link, peer).await,
-            Report::OtherVersion { peer } => self.turn_away(peer, "it does not speak this version of rocoin's protocol"),
+            Report::OtherVersion { peer } => {
+                self.turn_away(peer, "it does not speak this version of rocoin's protocol")
+            }
             Report::Offence { peer, what } => {
                 self.shared.counters.offended();
                 self.turn_away(peer, &what);
@@ -370,13 +373,17 @@ impl Actor {
                 if info.protocol_version == PROTOCOL {
                     self.learn(peer_id, info.listen_addrs);
                 } else {
-                    let why = format!("it speaks {} ({}), and this node {PROTOCOL}", info.protocol_version, info.agent_version);
+                    let why = format!(
+                        "it speaks {} ({}), and this node {PROTOCOL}",
+                        info.protocol_version, info.agent_version
+                    );
                     self.turn_away(peer_id, &why);
                 }
             }
             BehaviourEvent::Gossip(gossipsub::Event::Message { propagation_source, message_id, message }) => {
                 let addresses = parse_announcement(&message.data);
-                let acceptance = if addresses.is_some() { MessageAcceptance::Accept } else { MessageAcceptance::Reject };
+                let acceptance =
+                    if addresses.is_some() { MessageAcceptance::Accept } else { MessageAcceptance::Reject };
                 self.swarm.behaviour_mut().gossip.report_message_validation_result(
                     &message_id,
                     &propagation_source,

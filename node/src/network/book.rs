@@ -62,7 +62,8 @@ impl Book {
 
     /// Takes addresses of a peer; a new peer, or a new address of one out of reach, is dialled soon.
     pub(super) fn learn(&mut self, peer: PeerId, addresses: &[Multiaddr], now: Instant) {
-        if peer == self.me || addresses.is_empty() || (self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&peer)) {
+        if peer == self.me || addresses.is_empty() || (self.peers.len() >= PEERS_MAX && !self.peers.contains_key(&peer))
+        {
             return;
         }
         let soon = now + if self.me < peer { Duration::ZERO } else { COURTESY };
@@ -127,13 +128,8 @@ impl Book {
 
     /// A connection stands; whoever made it.
     pub(super) fn connected(&mut self, peer: PeerId, now: Instant) {
-        let fresh = || Entry {
-            addresses: Vec::new(),
-            state: State::Waiting(now),
-            failures: 0,
-            seen: now,
-            reached: true,
-        };
+        let fresh =
+            || Entry { addresses: Vec::new(), state: State::Waiting(now), failures: 0, seen: now, reached: true };
         let entry = self.peers.entry(peer).or_insert_with(fresh);
         entry.reached = true;
         entry.seen = now;

@@ -213,6 +213,7 @@ impl Writer {
 
     async fn write(&self, stream: &mut Stream, queued: Queued) -> std::io::Result<()> {
         if !self.shared.gate.lets_out(self.node) {
+            self.shared.counters.dropped(self.lane);
             return Ok(());
         }
         let delay = self.shared.gate.delay(self.node);
@@ -266,6 +267,8 @@ impl Reader {
             }
             if self.shared.gate.lets_in(self.node) {
                 self.deliver(NetworkEvent::Message { from: self.node, message, blob }).await;
+            } else {
+                self.shared.counters.dropped(self.lane);
             }
         }
     }

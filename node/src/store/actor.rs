@@ -11,7 +11,7 @@ use rocoin::id::{Digest, NodeId};
 use rocoin::node::{Durable, Input, WriteId};
 use tokio::sync::mpsc;
 
-use super::{Store, StateDir, durable, durable_path};
+use super::{StateDir, Store, durable, durable_path};
 
 /// Tasks that wait for the disk; one more is refused, and the node hears so.
 const QUEUE: usize = 1024;

@@ -69,7 +69,9 @@ impl Store {
         super::remove_temporary(folder)?;
         let artifacts = Self { folder: folder.to_owned(), index: Mutex::default() };
         for entry in fs::read_dir(folder).map_err(failed("read the folder", folder))?.flatten() {
-            let Some(digest) = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()) else { continue };
+            let Some(digest) = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()) else {
+                continue;
+            };
             let bytes = entry.metadata().map_err(failed("read", &entry.path()))?.len();
             artifacts.index().bytes.insert(digest, bytes);
         }
@@ -84,8 +86,8 @@ impl Store {
     }
 
     /// Every manifest held.
-    pub fn manifests(&self) -> Vec<(Digest, Arc<Manifest>)> {
-        self.index().manifests.iter().map(|(digest, manifest)| (*digest, Arc::clone(manifest))).collect()
+    pub fn manifests(&self) -> BTreeMap<Digest, Arc<Manifest>> {
+        self.index().manifests.clone()
     }
 
     /// What the manifests held say about a student.
@@ -166,7 +168,7 @@ impl Store {
 
     fn remove_torn(&self) {
         let cards = self.manifests();
-        let expected = |digest| cards.iter().find_map(|(_, m)| m.student(digest).map(|(_, card)| card.bytes));
+        let expected = |digest| cards.values().find_map(|m| m.student(digest).map(|(_, card)| card.bytes));
         for (digest, bytes) in self.held() {
             if expected(digest).is_some_and(|expected| expected != bytes) {
                 tracing::warn!(artifact = %digest, bytes, "removed an artifact of the wrong size");

@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn missing_or_damaged_state_costs_the_identity_and_says_so() {
-        for (file, damage) in [("durable", None), ("durable", Some("junk")), ("generation", None), ("generation", Some("x"))]
+        for (file, damage) in
+            [("durable", None), ("durable", Some("junk")), ("generation", None), ("generation", Some("x"))]
         {
             let dir = tempfile::tempdir().unwrap();
             let first = Boot::load(dir.path()).unwrap();

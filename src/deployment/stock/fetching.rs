@@ -133,7 +133,8 @@ impl Stock {
     fn choose(&mut self, now: Instant) {
         let wants = self.wants();
         let available = |want: &Want| self.holder(want).map(|holder| (*want, holder));
-        let mut current = wants.iter().filter(|want| self.active.is_some_and(|active| active.artifact == want.artifact));
+        let mut current =
+            wants.iter().filter(|want| self.active.is_some_and(|active| active.artifact == want.artifact));
         let chosen = match current.find_map(available) {
             Some(current) if current.0.is_urgent => Some(current),
             Some(current) => wants.iter().filter(|want| want.is_urgent).find_map(available).or(Some(current)),

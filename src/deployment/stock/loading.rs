@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Stock;
 use crate::deployment::port::{Event, Output};
 use crate::id::Digest;
+use crate::leadership::PlannedGroup;
 use crate::time::{Duration, Instant};
 
 /// Students of an older plan stay loaded for so long at least. Ours: records tell of an adoption within about a
@@ -82,9 +83,10 @@ impl Stock {
     pub(super) fn unload_due(&self) -> Option<Instant> {
         let plan = self.plan.as_ref()?;
         let ready_here = |student: Digest| self.loads.is_ready(student);
-        let served = plan.groups.iter().all(|group| {
+        let serves = |group: &PlannedGroup| {
             self.peers.serve(group) || (group.members.contains(&self.me) && ready_here(group.student))
-        });
+        };
+        let served = plan.groups.iter().filter(|group| !group.members.is_empty()).all(serves);
         if !served || !self.planned().all(|(_, student)| ready_here(student)) || self.superseded().is_empty() {
             return None;
         }

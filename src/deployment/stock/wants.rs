@@ -1,7 +1,5 @@
 //! What this node lacks, most urgent first.
 
-use core::cmp::Reverse;
-
 use super::Stock;
 use crate::bundle::{Manifest, StudentCard};
 use crate::id::Digest;
@@ -70,19 +68,19 @@ impl Stock {
 
     /// The bundle's other students, as far as there is room: all, or those that too few others keep; the rarest first.
     fn rest(&self, bundle: Digest, manifest: &Manifest) -> Vec<Want> {
-        let used = self.held.values().chain(self.storing.values()).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        let used =
+            self.held.values().chain(self.storing.values()).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
         let room = self.config.storage_bytes_max.saturating_sub(used);
         let cards = manifest.parts.iter().flat_map(|p| &p.students);
-        let mut lacking: Vec<_> = cards.filter_map(|c| Some((c.digest()?, c))).filter(|(s, _)| self.lacks(*s)).collect();
+        let mut lacking: Vec<_> =
+            cards.filter_map(|c| Some((c.digest()?, c))).filter(|(s, _)| self.lacks(*s)).collect();
         let whole_fits = lacking.iter().fold(0, |sum: u64, (_, c)| sum.saturating_add(c.bytes)) <= room;
         let keepers = |student: Digest| {
             let group = self.plan.iter().flat_map(|p| &p.groups).find(|g| g.student == student);
             self.peers.keepers(student, bundle, group)
         };
-        // Members that start at the same time fetch in different orders, and so soon serve each other.
-        let shuffled = |student: Digest| Reverse(core::array::from_fn::<u8, 32, _>(|i| student.0[i] ^ self.me.0[i]));
         lacking.retain(|(s, c)| whole_fits || (c.bytes <= room && keepers(*s) < KEEPERS_MIN));
-        lacking.sort_by_cached_key(|(s, _)| (keepers(*s), shuffled(*s)));
+        lacking.sort_by_cached_key(|(s, _)| keepers(*s));
         lacking.into_iter().map(|student| Want::student(bundle, student, false)).collect()
     }
 }

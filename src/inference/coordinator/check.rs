@@ -54,13 +54,10 @@ mod tests {
             (Request { deadline: Duration::from_secs(61), ..good.clone() }, "at most 60000 ms"),
             (Request { min_parts: 0, ..good.clone() }, "1 to 3"),
             (Request { min_parts: 4, ..good.clone() }, "1 to 3"),
-            (Request { input: Blob::from_floats(&[0.5]), ..good.clone() }, "has 4 bytes; the model takes 2 floats"),
-            (Request { input: Blob::default(), ..good.clone() }, "has 0 bytes"),
-            (Request { input: Blob::from_floats(&[0.5, f32::NAN]), ..good.clone() }, "value 1 of the input is NaN"),
-            (
-                Request { input: Blob::from_floats(&[f32::INFINITY, 0.0]), ..good.clone() },
-                "value 0 of the input is inf",
-            ),
+            (Request { input: Blob::from_floats(&[0.5]), ..good }, "has 4 bytes; the model takes 2 floats"),
+            (Request { input: Blob::default(), ..good }, "has 0 bytes"),
+            (Request { input: Blob::from_floats(&[0.5, f32::NAN]), ..good }, "value 1 of the input is NaN"),
+            (Request { input: Blob::from_floats(&[f32::INFINITY, 0.0]), ..good }, "value 0 of the input is inf"),
         ];
         let routing = Routing {
             bundle: Digest([0; 32]),

@@ -93,7 +93,7 @@ impl Story {
                     Did::Refuse { to: to.0[0], counter: request.counter, student: student.0[0], reason }
                 }
                 Output::Event(Event::StudentFailed { student, .. }) => Did::StudentFailed(student.0[0]),
-                other => panic!("a replica does not do this: {other:?}"),
+                other @ (Output::Send { .. } | Output::Event(_)) => panic!("a replica does not do this: {other:?}"),
             });
         }
     }

@@ -82,12 +82,19 @@ proptest! {
         let (mut term, mut epoch, mut writing) = (Term::default(), None, false);
         for (input, wait) in steps {
             now = now + Duration::from_millis(wait);
-            if machine.poll_timeout().is_some_and(|(due, _)| due <= now) {
+            let mut steps = vec![Some(input)];
+            steps.extend(machine.poll_timeout().is_some_and(|(due, _)| due <= now).then_some(None));
+            while let Some(step) = steps.pop() {
+            match step {
+                Some(input) => {
+            writing &= !matches!(input, Input::Persisted | Input::PersistFailed { .. });
+            machine.handle(now, input);
+            }
+            None => {
                 machine.handle_timeout(now);
                 prop_assert!(machine.poll_timeout().is_none_or(|(due, _)| due > now));
             }
-            writing &= !matches!(input, Input::Persisted | Input::PersistFailed { .. });
-            machine.handle(now, input);
+            }
             while let Some(output) = machine.poll_output() {
                 match output {
                     Output::Persist(_) => prop_assert!(!std::mem::replace(&mut writing, true)),
@@ -98,6 +105,7 @@ proptest! {
                     Output::Send { message: Message::Plan(plan), .. } => prop_assert_eq!(Some(&plan), machine.plan()),
                     Output::Adopted(_) | Output::Event(_) => {}
                 }
+            }
             }
             let (new_term, new_epoch) = (machine.term(), machine.plan().map(|p| p.epoch));
             prop_assert!(new_term >= term && new_epoch >= epoch);
@@ -130,6 +138,7 @@ proptest! {
         for n in 1..=5 {
             fleet.device(n).disk_works = true;
         }
-        fleet.until(Duration::from_secs(6), |f| f.devices.values().all(|d| d.machine.leader().is_some()) && f.is_settled());
+        fleet.start(1);
+        fleet.until(Duration::from_secs(6), Fleet::is_settled);
     }
 }

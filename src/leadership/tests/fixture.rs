@@ -47,7 +47,8 @@ pub(crate) fn bundle(parts: u16, bytes: usize, seed: u8) -> Bundle {
     let mut files = BTreeMap::new();
     let parts: Vec<_> = (0..parts)
         .map(|k| {
-            let file: Vec<u8> = (0..bytes).map(|i| u8::try_from(i % 251).unwrap() ^ seed ^ k.to_le_bytes()[0]).collect();
+            let file: Vec<u8> =
+                (0..bytes).map(|i| u8::try_from(i % 251).unwrap() ^ seed ^ k.to_le_bytes()[0]).collect();
             let digest = Digest::of(&file);
             files.insert(digest, file);
             let student = StudentCard {

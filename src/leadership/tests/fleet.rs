@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::fixture::{Bundle, capability, id};
 use crate::fleet::Capability;
-use crate::id::{Epoch, Generation, NodeId, Term};
+use crate::id::{Epoch, Generation, NodeId};
 use crate::leadership::{Config, Event, Input, Leadership, Message, Output, Promise, ViewMember};
 use crate::membership::State;
 use crate::time::{Duration, Instant};
@@ -165,9 +165,10 @@ impl Fleet {
         self.now - start
     }
 
-    fn summary(&self) -> Vec<(NodeId, bool, Option<NodeId>, Term, Option<Epoch>)> {
+    fn summary(&self) -> Vec<String> {
         let line = |(id, d): (&NodeId, &Device)| {
-            (*id, d.up, d.machine.leader(), d.machine.term(), d.machine.plan().map(|p| p.epoch))
+            let (machine, plan) = (&d.machine, d.machine.plan().map(|p| p.epoch.to_string()));
+            format!("{id:?} up {} follows {:?} in {:?} with {plan:?}", d.up, machine.leader(), machine.term())
         };
         self.devices.iter().map(line).collect()
     }
@@ -241,7 +242,9 @@ impl Fleet {
                     assert_ne!(to, id, "sends to itself");
                     match &message {
                         Message::Claim(claim) => assert!(claim.term <= device.disk.term, "claims before it is on disk"),
-                        Message::Plan(plan) => assert_eq!(Some(plan), device.disk.plan.as_ref(), "tells before it is on disk"),
+                        Message::Plan(plan) => {
+                            assert_eq!(Some(plan), device.disk.plan.as_ref(), "tells before it is on disk")
+                        }
                     }
                     device.claims_sent += usize::from(matches!(message, Message::Claim(_)));
                     device.plans_sent += usize::from(matches!(message, Message::Plan(_)));
@@ -253,7 +256,9 @@ impl Fleet {
                     assert!(promise.plan.as_ref().map(|p| p.epoch) >= device.disk.plan.as_ref().map(|p| p.epoch));
                     device.writing = Some(promise);
                 }
-                Output::Adopted(plan) => assert_eq!(Some(&plan), device.disk.plan.as_ref(), "adopts before it is on disk"),
+                Output::Adopted(plan) => {
+                    assert_eq!(Some(&plan), device.disk.plan.as_ref(), "adopts before it is on disk")
+                }
                 Output::Event(event) => device.events.push(event),
             }
         }

@@ -1,7 +1,7 @@
 use super::fixture::{bundle, capability, id};
 use super::fleet::Fleet;
 use crate::id::Term;
-use crate::leadership::{Event, Input};
+use crate::leadership::{EpochPlan, Event, Input};
 use crate::time::Duration;
 
 const fn ms(ms: u64) -> Duration {
@@ -55,7 +55,7 @@ fn after_a_lost_member_the_leader_plans_anew_within_the_settle_time_and_moves_no
     assert!(took <= ms(450), "view lag, settle, write, send: {took:?}");
     let after = fleet.device(6).machine.plan().unwrap().clone();
     assert_eq!((after.epoch.term, after.epoch.sequence), (before.epoch.term, before.epoch.sequence + 1));
-    let pairs = |plan: &crate::leadership::EpochPlan| {
+    let pairs = |plan: &EpochPlan| {
         plan.groups.iter().flat_map(|g| g.members.iter().map(|m| (g.part, *m)).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     let kept = pairs(&before).into_iter().filter(|(_, m)| *m != id(1));
@@ -71,6 +71,18 @@ fn a_view_that_changes_without_a_change_for_the_plan_makes_no_new_epoch() {
     fleet.run(ms(3000));
     assert_eq!(fleet.epoch(), before);
     assert_eq!(fleet.leader(), Some(4), "and a better uptime takes nothing from a living leader");
+}
+
+#[test]
+fn a_member_that_can_do_a_little_less_is_no_reason_to_plan() {
+    let mut fleet = serving(4, 2);
+    let plans = fleet.device(4).machine.counters().plans_made;
+    for step in 0..20 {
+        fleet.device(1).capability.flops_per_s = 1e9 - 1e6 * f64::from(step);
+        fleet.run(ms(100));
+        assert!(fleet.device(4).machine.poll_timeout().is_none_or(|(_, why)| why != "plan"));
+    }
+    assert_eq!(fleet.device(4).machine.counters().plans_made, plans);
 }
 
 #[test]
@@ -93,7 +105,9 @@ fn messages_that_are_lost_in_one_direction_do_not_keep_the_fleet_apart() {
     // 4 leads, and cannot talk to 1 any more; the views do not notice.
     fleet.cut.insert((id(4), id(1)));
     fleet.kill(2);
-    fleet.until(ms(4000), |f| f.devices[&id(1)].machine.plan().map(|p| p.epoch) == f.devices[&id(4)].machine.plan().map(|p| p.epoch));
+    fleet.until(ms(4000), |f| {
+        f.devices[&id(1)].machine.plan().map(|p| p.epoch) == f.devices[&id(4)].machine.plan().map(|p| p.epoch)
+    });
 }
 
 #[test]

@@ -104,8 +104,9 @@ impl Membership {
         let before = member.state;
         if risen && before != State::Alive {
             member.enter(State::Alive, now);
-            member.dial_at = now;
-            member.dials = 0;
+            (member.dial_at, member.dials) = (now, 0);
+            // Its own word proves life; whether our way to it works is asked at once.
+            (member.retry_at, member.retries) = (Some(now), 0);
         }
         if behind {
             self.want(now, teller, id);

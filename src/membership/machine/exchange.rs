@@ -14,6 +14,9 @@ const WANTED_MAX: usize = 1024;
 /// Asked again after this. Ours: several round trips.
 const WANT_REPEAT: Duration = Duration::from_millis(300);
 
+/// While there is news, views differ for good reason: they are compared so many times more seldom. Ours.
+const BUSY: u32 = 4;
+
 impl Membership {
     /// A hash of the stamps of all held alive or suspect, this node included; no order in it.
     pub(super) fn view(&self) -> u64 {
@@ -21,9 +24,10 @@ impl Membership {
         others.fold(fingerprint(self.me, self.stamp), |sum, f| sum ^ f)
     }
 
-    /// Compares views in full if they differ though there is no news to tell.
+    /// Compares views in full if they differ though there is no news to tell, or has been news for long.
     pub(super) fn compare(&mut self, now: Instant, peer: NodeId, view: u64) {
-        if !self.queue.is_empty() || now < self.sync_at || view == self.view() {
+        let busy = if self.queue.is_empty() { Duration::ZERO } else { self.config.sync_interval * BUSY };
+        if now < self.sync_at + busy || view == self.view() {
             return;
         }
         // A little chance, lest two nodes always compare at the same time.

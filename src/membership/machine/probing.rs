@@ -1,7 +1,7 @@
 //! Asking members whether they are there, and what follows from silence.
 
 use super::*;
-use crate::membership::probe::{LATE_ANSWER, NACK_SHARE, PROBES_MAX, RELAYS_MAX, Stage};
+use crate::membership::probe::{LATE_ANSWER, NACK_SHARE, PROBES_KEPT_MAX, PROBES_MAX, RELAYS_MAX, Stage};
 use crate::membership::ring;
 use crate::membership::rtt::Rtt;
 use crate::membership::suspicion::{Suspicion, confirmations_wanted};
@@ -15,25 +15,27 @@ impl Membership {
     /// A link closed, or a request failed: no routing from now on, and a probe to know.
     pub(super) fn on_evidence(&mut self, now: Instant, peer: NodeId, reason: Reason) {
         let Some(member) = self.members.get_mut(&peer) else { return };
+        // Many requests fail together: one probe is enough.
+        let known = reason == Reason::RequestFailed && member.evidence.is_some() && member.retry_at.is_some();
         member.evidence = Some(reason);
         member.retries = 0;
+        let up = member.is_up();
         self.settle(peer);
-        if self.members.get(&peer).is_some_and(Member::is_up) {
+        if up && !known {
             self.probe_on_evidence(now, peer);
         }
     }
 
     /// Probes a member outside the rounds, others asked at once; later if too many such probes are under way.
     pub(super) fn probe_on_evidence(&mut self, now: Instant, target: NodeId) {
-        let open = self.probes.values().filter(|p| p.stage != Stage::Over).count();
         let retry_at = now + self.health.stretch(self.config.probe_interval);
         let Some(member) = self.members.get_mut(&target) else { return };
         member.retry_at = Some(retry_at);
-        if open >= PROBES_MAX {
+        let under_way = self.probe_of(target);
+        if under_way.is_none() && self.probes_open() >= PROBES_MAX {
             return;
         }
-        let known = self.probes.iter().find(|(_, p)| p.target == target && p.stage != Stage::Over).map(|(seq, _)| *seq);
-        let seq = known.unwrap_or_else(|| self.start_probe(now, target, true));
+        let seq = under_way.unwrap_or_else(|| self.start_probe(now, target, true));
         self.ask_others(now, seq);
     }
 
@@ -50,8 +52,7 @@ impl Membership {
         let Some(target) = self.round_target() else { return };
         let Some(member) = self.members.get(&target) else { return };
         let unmet = !member.met && !member.linked && now.since(member.started) < FIRST_MEETING;
-        let under_way = self.probes.values().any(|p| p.target == target && p.stage != Stage::Over);
-        if !unmet && !under_way {
+        if !unmet && self.probe_of(target).is_none() {
             self.start_probe(now, target, true);
         }
     }
@@ -66,7 +67,8 @@ impl Membership {
 
     /// Looks again at members that are suspect, or whose direct way is broken.
     pub(super) fn retries_due(&mut self, now: Instant) {
-        let due: Vec<_> = self.members.values().filter(|m| m.retry_at.is_some_and(|at| at <= now)).map(|m| m.id).collect();
+        let due: Vec<_> =
+            self.members.values().filter(|m| m.retry_at.is_some_and(|at| at <= now)).map(|m| m.id).collect();
         for id in due {
             self.retry(now, id);
         }
@@ -89,17 +91,28 @@ impl Membership {
             return;
         }
         let wait = if member.is_alive() { 1 << member.retries.min(RETRY_BACKOFF_MAX.ilog2()) } else { 1 };
-        member.retries = member.retries.saturating_add(1);
         member.retry_at = Some(now + interval * wait);
-        let open = self.probes.values().filter(|p| p.stage != Stage::Over).count();
-        if open < PROBES_MAX && !self.probes.values().any(|p| p.target == id && p.stage != Stage::Over) {
+        if self.probes_open() < PROBES_MAX && self.probe_of(id).is_none() {
             self.start_probe(now, id, false);
+            self.members.get_mut(&id).into_iter().for_each(|m| m.retries = m.retries.saturating_add(1));
         }
+    }
+
+    fn probes_open(&self) -> usize {
+        self.probes.values().filter(|p| p.stage != Stage::Over).count()
+    }
+
+    /// The probe of the member that is under way.
+    fn probe_of(&self, target: NodeId) -> Option<u64> {
+        self.probes.iter().find(|(_, p)| p.target == target && p.stage != Stage::Over).map(|(seq, _)| *seq)
     }
 
     fn start_probe(&mut self, now: Instant, target: NodeId, thorough: bool) -> u64 {
         self.seq += 1;
         let seq = self.seq;
+        if self.probes.len() >= PROBES_KEPT_MAX {
+            self.probes.pop_first();
+        }
         let deadline = now + self.patience(target);
         let probe = Probe { target, sent: now, deadline, stage: Stage::Direct, thorough, helpers: BTreeMap::new() };
         self.probes.insert(seq, probe);
@@ -111,12 +124,14 @@ impl Membership {
         seq
     }
 
-    /// Passes an accusation on to the accused, so that it can refute.
+    /// Passes an accusation on to the accused, so that it can refute, and probes it.
     pub(super) fn question(&mut self, now: Instant, target: NodeId, accusation: Update) {
         if self.links.contains(&target) {
             self.send(target, Kind::Gossip, vec![accusation]);
         }
-        self.probe_on_evidence(now, target);
+        if self.probes_open() < PROBES_MAX && self.probe_of(target).is_none() {
+            self.start_probe(now, target, true);
+        }
     }
 
     /// How long to wait for an answer of the member to a direct ping.
@@ -243,7 +258,7 @@ impl Membership {
         let linked = self.links.contains(&target);
         if !linked || self.relays.len() >= RELAYS_MAX {
             self.counters.relays_refused += u64::from(linked);
-            self.send(asker, Kind::Nack { seq: asker_seq, linked }, Vec::new());
+            self.send(asker, Kind::Nack { seq: asker_seq }, Vec::new());
             return;
         }
         self.seq += 1;
@@ -257,7 +272,7 @@ impl Membership {
         let due: Vec<_> = self.relays.iter().filter(|(_, r)| r.deadline <= now).map(|(seq, r)| (*seq, *r)).collect();
         for (seq, relay) in due {
             self.relays.remove(&seq);
-            self.send(relay.asker, Kind::Nack { seq: relay.asker_seq, linked: true }, Vec::new());
+            self.send(relay.asker, Kind::Nack { seq: relay.asker_seq }, Vec::new());
         }
     }
 

@@ -67,6 +67,8 @@ struct Node {
     running: bool,
     /// Handles nothing until then; what arrives waits.
     asleep_until: Instant,
+    /// Its timers are punctual, but what it is sent waits for up to this long.
+    lag: Duration,
     due: Option<Instant>,
     events: Vec<(Instant, Event)>,
     traffic: Traffic,
@@ -137,10 +139,10 @@ impl Cluster {
     fn add(&mut self, n: usize, generation: u64) {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
-        let machine =
-            Membership::new(id(n), Generation(generation), record(n), seed, self.config.clone(), self.now);
-        let (asleep_until, due, events, traffic) = (self.now, None, Vec::new(), Traffic::default());
-        let node = Node { machine, generation, running: true, asleep_until, due, events, traffic };
+        let machine = Membership::new(id(n), Generation(generation), record(n), seed, self.config.clone(), self.now);
+        let (asleep_until, lag, due) = (self.now, Duration::ZERO, None);
+        let (events, traffic) = (Vec::new(), Traffic::default());
+        let node = Node { machine, generation, running: true, asleep_until, lag, due, events, traffic };
         if n < self.nodes.len() { self.nodes[n] = node } else { self.nodes.push(node) }
     }
 
@@ -192,6 +194,10 @@ impl Cluster {
     /// Stops the process for a while; what it is sent waits for it.
     pub(super) fn pause(&mut self, n: usize, length: Duration) {
         self.nodes[n].asleep_until = self.now + length;
+    }
+
+    pub(super) fn lag(&mut self, n: usize, most: Duration) {
+        self.nodes[n].lag = most;
     }
 
     pub(super) fn input(&mut self, n: usize, input: Input) {
@@ -308,9 +314,9 @@ impl Cluster {
         if lost || self.cuts.contains(&(n, peer)) || !self.links.contains(&(n, peer)) {
             return;
         }
-        let jitter = self.delay.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
+        let late = (self.delay + self.nodes[peer].lag).mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
         let input = Input::Message { from: id(n), message };
-        self.plan(self.now + self.delay + jitter, Happening::Input(peer, Box::new(input)));
+        self.plan(self.now + self.delay + late, Happening::Input(peer, Box::new(input)));
     }
 
     /// Its length on the wire; it also enters the history.
@@ -354,10 +360,6 @@ impl Cluster {
     /// All running nodes but `of` itself hold it in this state.
     pub(super) fn all_hold(&self, of: usize, state: State) -> bool {
         self.running().filter(|n| *n != of).all(|n| self.state(n, of) == Some(state))
-    }
-
-    pub(super) fn any_holds(&self, of: usize, state: State) -> bool {
-        self.running().filter(|n| *n != of).any(|n| self.state(n, of) == Some(state))
     }
 
     /// All running nodes hold all running nodes alive and routable.

@@ -13,7 +13,7 @@ fn a_paused_node_comes_back_with_its_first_words() {
     assert_eq!(cluster.machine(3).counters().refutations, 0);
     cluster.run(ms(100));
     let took = cluster.run_until(ms(5_000), Cluster::is_complete);
-    println!("back after a pause of 6 s, N = 8: {took:?}");
+    eprintln!("back after a pause of 6 s, N = 8: {took:?}");
     assert!(took <= ms(1_000), "{took:?}");
     assert!((0..8).all(|n| n == 3 || cluster.view(n, 3).unwrap().incarnation().0 > 0));
     assert_eq!(cluster.events(3).filter(|e| matches!(e, Event::Down { .. })).count(), 0, "it blames nobody");
@@ -42,7 +42,7 @@ fn a_healed_partition_becomes_one_view_and_costs_neither_side_a_member() {
         cluster.forget_events();
         cluster.heal();
         let took = cluster.run_until(ms(10_000), Cluster::is_complete);
-        println!("partition healed to one view, N = {size}: {took:?}");
+        eprintln!("partition healed to one view, N = {size}: {took:?}");
         assert!(took <= ms(4_000), "{took:?}");
         for (a, b) in pairs(size).filter(|(a, b)| left(*a) == left(*b)) {
             let lost = |e: &&Event| matches!(e, Event::Unroutable { member, .. } if *member == id(b));
@@ -63,7 +63,7 @@ fn a_cut_without_closed_links_heals_as_well() {
     assert!(cluster.all_hold(2, State::Down));
     cluster.heal();
     let took = cluster.run_until(ms(10_000), Cluster::is_complete);
-    println!("silent cut healed, N = 8: {took:?}");
+    eprintln!("silent cut healed, N = 8: {took:?}");
     assert!(took <= ms(4_000), "{took:?}");
 }
 
@@ -77,9 +77,10 @@ fn a_restarted_node_supersedes_what_was_known_of_it() {
     let took = cluster.run_until(ms(5_000), |c| {
         c.is_complete() && c.running().all(|n| n == 4 || c.view(n, 4).unwrap().generation() == Generation(2))
     });
-    println!("restarted node known to all, N = 8: {took:?}");
+    eprintln!("restarted node known to all, N = 8: {took:?}");
     assert!(took <= ms(1_500), "{took:?}");
-    let joined = |e: &Event| matches!(e, Event::Joined { member, start } if *member == id(4) && start.generation.0 == 2);
+    let joined =
+        |e: &Event| matches!(e, Event::Joined { member, start } if *member == id(4) && start.generation.0 == 2);
     assert_eq!(cluster.count(joined), 7);
     cluster.run(ms(20_000));
     assert!(cluster.is_complete());

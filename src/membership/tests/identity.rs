@@ -44,11 +44,9 @@ fn first_words(mut copy: Membership, peer: usize) -> Vec<Message> {
 }
 
 fn clashes(cluster: &Cluster, n: usize) -> Vec<(String, String)> {
-    let names = |e: &Event| match e {
-        Event::IdentityClash { member, known, other } if *member == id(2) => {
-            Some((known.name.clone()?, other.name.clone()?))
-        }
-        _ => None,
+    let names = |e: &Event| {
+        let Event::IdentityClash { member, known, other } = e else { return None };
+        (*member == id(2)).then_some((known.name.clone()?, other.name.clone()?))
     };
     cluster.events(n).filter_map(names).collect()
 }
@@ -85,6 +83,7 @@ fn a_restart_is_no_clash() {
     let mut cluster = Cluster::at_rest(8, 3);
     for _ in 0..3 {
         cluster.kill(2);
+        cluster.run(ms(10));
         cluster.restart(2);
         cluster.connect(2, 0);
         cluster.run(ms(2_000));

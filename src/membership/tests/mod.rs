@@ -3,7 +3,7 @@
 mod bounds;
 mod cluster;
 mod detection;
-mod health;
 mod healing;
+mod health;
 mod identity;
 mod trust;

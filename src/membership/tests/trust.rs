@@ -103,7 +103,7 @@ fn a_peer_that_hears_us_but_that_we_cannot_hear_is_alive_and_not_routable() {
     assert_eq!(cluster.count(|e| matches!(e, Event::Down { .. })), 0);
     cluster.heal();
     let took = cluster.run_until(ms(10_000), Cluster::is_complete);
-    println!("one-way cut healed, N = 8: {took:?}");
+    eprintln!("one-way cut healed, N = 8: {took:?}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl Task {
 
     fn train(&self, checkpoint: &Path, stop: impl Fn(Progress) -> bool) -> Result<TrainedStudent, TrainError> {
         let job = StudentJob {
-            architecture: Architecture { depth: 10, width: 1 },
+            architecture: rocoin::planner::zoo::ZOO[0],
             filters: &FILTERS,
             preprocess: &self.preprocess,
             training: &self.training,

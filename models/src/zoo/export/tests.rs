@@ -1,16 +1,17 @@
 use burn::tensor::Device;
 use rocoin::bundle::Preprocess;
+use rocoin::planner::zoo::ZOO;
 use tract_onnx::prelude::*;
 
 use super::*;
 use crate::zoo::random::Random;
-use crate::zoo::{Architecture, Training, ops};
+use crate::zoo::{Training, ops};
 
 /// A student whose statistics are those of its images, as after training, and a head.
 fn student(shape: &[usize]) -> (Student, PartialHead, Vec<f32>) {
     let channels = shape[0];
     let preprocess = Preprocess { scale: 0.5, mean: vec![3.0; channels], std: vec![2.0; channels] };
-    let mut student = Student::new(Architecture { depth: 10, width: 1 }, shape, preprocess, 6, 3).unwrap();
+    let mut student = Student::new(ZOO[0], shape, preprocess, 6, 3).unwrap();
     let mut random = Random::new(1, 1);
     let images: Vec<f32> = (0..8 * shape.iter().product::<usize>()).map(|_| 10.0 + 5.0 * random.normal()).collect();
     for list in &mut student.weights.trained[student.weights.conv_count()..] {

@@ -1,0 +1,20 @@
+//! The local multi-node harness: processes on loopback. Unlike the rest of the crate it lives in real time.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "real processes live in real time; nothing here is part of a deterministic history"
+)]
+
+mod client;
+mod error;
+mod mesh;
+mod options;
+mod process;
+mod wait;
+
+pub use client::{Client, ClientError, Question, Reply};
+pub use error::HarnessError;
+pub use mesh::Mesh;
+pub use options::NodeOptions;
+pub use process::{Announcement, NodeProcess};
+pub use wait::wait_until;

@@ -1,0 +1,155 @@
+//! The actor with a script in the core's place.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use rocoin::blob::Blob;
+use rocoin::bundle::Manifest;
+use rocoin::id::{Digest, Generation, Incarnation, NodeId, Term};
+use rocoin::inference::{Request, RequestError};
+use rocoin::node::{Input, JobId, NodeSnapshot, Output};
+use rocoin::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+use super::{Hands, Machine, Mailboxes, NodeHandle, start};
+use crate::clock::Clock;
+use crate::identity::Identity;
+use crate::network::{self, Deliver, NetworkConfig};
+use crate::store::{StateDir, StoreActor};
+use crate::workers::{self, WorkersConfig};
+
+/// What the script does with an input.
+type React = fn(&Input) -> Vec<Output>;
+
+struct Script {
+    react: React,
+    outputs: VecDeque<Output>,
+    seen: Arc<Mutex<Vec<String>>>,
+    due: Option<Instant>,
+}
+
+impl Machine for Script {
+    fn handle(&mut self, _: Instant, input: Input) {
+        self.seen.lock().unwrap().push(format!("{input:?}"));
+        self.outputs.extend((self.react)(&input));
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        assert!(self.due.take().is_some_and(|due| due <= now), "called before its time");
+        self.seen.lock().unwrap().push("timeout".to_owned());
+        self.outputs.push_back(Output::Drained);
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.due.map(|due| (due, "test"))
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn snapshot(&self) -> NodeSnapshot {
+        NodeSnapshot {
+            schema: "rocoin.status/1".to_owned(),
+            name: "script".to_owned(),
+            node: NodeId([1; 32]),
+            generation: Generation(1),
+            incarnation: Incarnation(0),
+            term: Term(0),
+            leader: None,
+            epoch: None,
+            bundle: None,
+            parts: Vec::new(),
+            parts_served: 0,
+            members: Vec::new(),
+            open_requests: 0,
+            queued_jobs: 0,
+            draining: false,
+        }
+    }
+
+    fn serving(&self) -> Option<Arc<Manifest>> {
+        None
+    }
+}
+
+struct Bench {
+    node: NodeHandle,
+    seen: Arc<Mutex<Vec<String>>>,
+    _dir: tempfile::TempDir,
+}
+
+async fn bench(react: React, due: Option<Instant>) -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, _) = StateDir::open(dir.path()).unwrap();
+    let store = Arc::new(state.artifacts().unwrap());
+    let (results, results_queue) = mpsc::channel(16);
+    let (control, control_queue) = mpsc::channel(16);
+    let (data, data_queue) = mpsc::channel(16);
+    let config = NetworkConfig {
+        identity: Identity::generate(),
+        fleet_key: None,
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        seeds: Vec::new(),
+        remembered: Vec::new(),
+        mdns: false,
+        connections_max: 1,
+        allow: None,
+        fault_injection: false,
+    };
+    let hands = Hands {
+        network: network::start(config, Deliver { control, data }).await.unwrap(),
+        store: StoreActor::start(&state, Arc::clone(&store), results.clone()).unwrap(),
+        workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, store, results).unwrap(),
+    };
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let script = Script { react, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
+    let mailboxes = Mailboxes { control: control_queue, results: results_queue, data: data_queue };
+    Bench { node: start(script, Clock::start(), hands, mailboxes), seen, _dir: dir }
+}
+
+fn request() -> Request {
+    Request { input: Blob::default(), deadline: Duration::from_secs(1), min_parts: 1 }
+}
+
+fn fail_through_a_worker(input: &Input) -> Vec<Output> {
+    match input {
+        Input::Request { client, .. } => {
+            vec![Output::Run { job: JobId(client.0), student: Digest([1; 32]), input: Blob::default() }]
+        }
+        Input::JobDone { job, .. } => {
+            vec![Output::Answer { client: rocoin::node::ClientId(job.0), result: Err(RequestError::NotServing) }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_request_goes_through_the_core_and_a_worker_and_comes_back() {
+    let bench = bench(fail_through_a_worker, None).await;
+    for _ in 0..3 {
+        assert_eq!(bench.node.request(request()).await, Err(RequestError::NotServing));
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_client_goes_away_is_cancelled() {
+    let bench = bench(|_| Vec::new(), None).await;
+    {
+        let asked = bench.node.request(request());
+        tokio::pin!(asked);
+        assert!(futures::poll!(asked.as_mut()).is_pending());
+    }
+    // The mailbox is in order: the snapshot is taken after the cancellation.
+    let _ = bench.node.snapshot().await.unwrap();
+    let seen = bench.seen.lock().unwrap();
+    assert!(seen[0].starts_with("Request") && seen[1].starts_with("CancelRequest"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn the_core_is_called_when_its_time_has_come() {
+    let bench = bench(|_| Vec::new(), Some(Instant::ZERO + Duration::from_millis(5))).await;
+    // Draining ends with the timeout's output.
+    bench.node.drain().await.unwrap();
+    assert!(bench.seen.lock().unwrap().contains(&"timeout".to_owned()));
+}

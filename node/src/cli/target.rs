@@ -1,0 +1,30 @@
+//! Which node a command talks to.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rocoin_netsim::harness::Client;
+
+use crate::files::read_secret;
+
+/// Which node a command talks to: any node will do.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The node's HTTP interface
+    #[arg(long, env = "ROCOIN_HTTP", value_name = "HOST:PORT", default_value = "127.0.0.1:8470")]
+    node: String,
+    /// File with the token that the node asks for
+    #[arg(long, env = "ROCOIN_HTTP_TOKEN_FILE", value_name = "FILE")]
+    http_token_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// A client of that node.
+    ///
+    /// # Errors
+    /// If the token cannot be read.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        let token = self.http_token_file.as_deref().map(read_secret).transpose()?;
+        Ok(Client::new(&self.node, token.map(|text| text.trim().to_owned())))
+    }
+}
