@@ -60,7 +60,7 @@ fn training_inference_and_the_exported_file_agree_on_images_and_series() {
         let exported = tract(&onnx, shape, &images);
         let largest = inference.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
         for ((a, b), c) in training.iter().zip(&inference).zip(&exported) {
-            assert!((a - b).abs() < 1e-2 * largest, "training {a}, inference {b}, largest {largest}");
+            assert!((a - b).abs() < 1e-3 * largest, "training {a}, inference {b}, largest {largest}");
             assert!((b - c).abs() < 1e-5 * largest, "inference {b}, exported {c}, largest {largest}");
         }
         let difference = compare(&student, &head, &images, &|image| tract(&onnx, shape, image));
