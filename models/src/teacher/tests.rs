@@ -9,7 +9,7 @@ const CLASSES: usize = 4;
 
 /// An image with no symmetry.
 fn image() -> Vec<f32> {
-    (0..48_u8).map(|i| f32::from(i * 37 % 48) / 10.0 - 1.5).collect()
+    (0..48).map(|i| (i * 37 % 48) as f32 / 10.0 - 1.5).collect()
 }
 
 fn weights(count: usize) -> Vec<f32> {

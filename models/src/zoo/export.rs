@@ -4,10 +4,12 @@
 //! follow a sum, stay as a scale and a shift. Any ONNX runtime can run the file; it is not this module that checks that one
 //! does: see [`compare`].
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module, ops::ConvOptions};
 use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
-use onnx_ir::{Message as _, ModelProto, NodeProto, TensorProto};
+use onnx_ir::{GraphProto, Message as _, ModelProto, NodeProto, TensorProto};
 
 use super::head::PartialHead;
 use super::student::Student;
@@ -117,7 +119,22 @@ fn finish(onnx: &[u8], series: bool) -> Result<Vec<u8>, ExportError> {
         node.output = vec![images];
         graph.node.insert(0, node);
     }
+    renumber(graph);
     model.write_to_bytes().map_err(|error| fail(error.to_string()))
+}
+
+/// Numbers inner tensors from 0. The exporter counts on over all it has ever exported, so equal students would make different files,
+/// and a file's digest is its name in the mesh.
+fn renumber(graph: &mut GraphProto) {
+    let outputs = graph.node.iter().flat_map(|node| &node.output).filter(|name| *name != OUTPUT);
+    let names: BTreeMap<String, String> =
+        outputs.enumerate().map(|(number, name)| (name.clone(), format!("t{number}"))).collect();
+    graph.value_info.clear();
+    for tensor in graph.node.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
+        if let Some(name) = names.get(tensor) {
+            tensor.clone_from(name);
+        }
+    }
 }
 
 /// A student's constants, in the order in which [`Wrn::walk`] needs them.

@@ -93,3 +93,11 @@ fn an_answer_that_is_not_ours_is_seen() {
     assert_eq!(compare(&student, &head, &images, &|_| vec![f32::NAN; 5]).absolute, f32::INFINITY);
     assert_eq!(compare(&student, &head, &images, &|_| vec![]).absolute, f32::INFINITY);
 }
+
+#[test]
+fn equal_students_make_equal_files() {
+    for shape in [&[2, 9, 12][..], &[3, 20]] {
+        let (student, head, _) = student(shape);
+        assert_eq!(export_student(&student, &head).unwrap(), export_student(&student, &head).unwrap());
+    }
+}
