@@ -1,5 +1,7 @@
 //! From a teacher and data to a bundle, with everything tiny; killed, resumed, divided among machines, and refused.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here should say where")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -191,7 +193,10 @@ fn a_killed_run_goes_on_and_ends_in_the_same_bundle() {
 
     let killed = options(folder.path(), "bundle");
     let refused = distill(&killed, &Silent).unwrap_err();
-    assert!(matches!(refused, DistillError::WorkExists { .. }) && refused.to_string().contains("--resume"), "{refused}");
+    assert!(
+        matches!(refused, DistillError::WorkExists { .. }) && refused.to_string().contains("--resume"),
+        "{refused}"
+    );
     let resumed = bundle(&DistillOptions { resume: true, ..killed });
     let whole = bundle(&options(folder.path(), "whole"));
     assert_eq!(resumed.digest(), whole.digest());
@@ -231,7 +236,7 @@ fn what_cannot_work_is_refused_before_any_training() {
     let zoo = vec!["wrn-10-1".parse().unwrap()];
     let many = DistillOptions { choice: Choice::Fixed { parts: FILTERS + 1, zoo }, ..good.clone() };
     assert!(refused(&many).contains("has 12 filters"));
-    let train = TrainOptions { epochs: 0, ..good.train.clone() };
+    let train = TrainOptions { epochs: 0, ..good.train };
     assert!(refused(&DistillOptions { train, ..good.clone() }).contains("--epochs"));
     let finish = FinishOptions { part_dropout: 1.0, ..good.finish.clone() };
     assert!(refused(&DistillOptions { finish, ..good.clone() }).contains("--part-dropout"));
@@ -252,7 +257,7 @@ fn a_work_folder_serves_only_the_settings_it_was_made_for() {
     prepare(folder.path());
     let one = DistillOptions { part: Some(0), ..options(folder.path(), "bundle") };
     distill(&one, &Silent).unwrap();
-    let train = TrainOptions { beta: 1.0, ..one.train.clone() };
+    let train = TrainOptions { beta: 1.0, ..one.train };
     let other = distill(&DistillOptions { resume: true, train, ..one }, &Silent).unwrap_err();
     assert!(other.to_string().contains("(train differ)"), "{other}");
 }
