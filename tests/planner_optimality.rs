@@ -1,6 +1,13 @@
 //! How far the planner is from the optimum: over random small fleets in which memory and reliability bind, for both objectives,
 //! against an exhaustive search. Follow-the-leader with Kuhn–Munkres, after RoCoIn, is printed beside it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "a test that reports figures"
+)]
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 use rocoin::bundle::Manifest;
@@ -72,7 +79,7 @@ fn compare(objective: Objective) {
         100.0 * rocoin_worst,
     );
     assert!(median <= 0.02 && worst <= 0.10, "median {median}, worst {worst}");
-    assert!(memory_binds >= FLEETS / 4, "memory binds in {memory_binds} fleets only");
+    assert!(memory_binds >= FLEETS / 2, "memory binds in {memory_binds} fleets only");
     assert!(reliability_binds >= FLEETS / 8, "reliability binds in {reliability_binds} fleets only");
 }
 
@@ -133,8 +140,8 @@ impl Random {
 
     fn fleet(&mut self, objective: Objective) -> Fleet {
         let size = self.one_of(&[4, 5, 6, 7, 8]);
-        let tight = self.one_of(&[true, true, true, false]);
-        let memory_max = if tight { 1.2e6 } else { 2e6 };
+        let tight = self.one_of(&[true, true, true, true, false]);
+        let memory_max = if tight { 1.0e6 } else { 2e6 };
         let device = |n: usize| Device {
             name: format!("d{n}"),
             capability: Capability {

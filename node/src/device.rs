@@ -214,24 +214,25 @@ fn start(
     let mut settings = rocoin::node::Config::default();
     settings.replica.workers = config.workers;
     settings.deployment.memory_bytes_max = capability.memory_bytes;
+    let record = Record {
+        name: config.name.clone(),
+        capability,
+        priority: config.priority,
+        uptime_class: 0,
+        addresses: addresses.iter().map(Multiaddr::to_string).collect(),
+        http: Some(http.to_string()),
+        bundles: Vec::new(),
+        ready: Vec::new(),
+        epoch: None,
+        desired: None,
+        draining: false,
+    };
     Ok(Start {
         me: boot.identity.node(),
         generation: boot.generation,
         seed,
         config: settings,
-        record: Record {
-            name: config.name.clone(),
-            capability,
-            priority: config.priority,
-            addresses: addresses.iter().map(Multiaddr::to_string).collect(),
-            http: Some(http.to_string()),
-            uptime_class: 0,
-            bundles: Vec::new(),
-            ready: Vec::new(),
-            epoch: None,
-            desired: None,
-            draining: false,
-        },
+        record,
         durable: boot.durable.clone(),
         artifacts: store.held(),
         manifests: store.manifests(),

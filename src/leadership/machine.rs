@@ -17,8 +17,11 @@ use crate::id::{Digest, Epoch, NodeId, Term};
 use crate::time::{Duration, Instant};
 
 /// A term that is further above the highest seen is refused: no fleet elects so often, and nobody could claim above a
-/// term near the end of its range. A node that has never seen a term takes any. From the design.
+/// term near the end of its range. A node that has never seen a term takes any up to
+/// [`TERM_MAX`]. From the design.
 const TERM_JUMP_MAX: u64 = 1 << 16;
+/// A term above this is refused by everybody: a fleet that elects every second gets there in nine million years. Ours.
+const TERM_MAX: u64 = 1 << 48;
 /// A view that never gets stable does not keep the best candidate from claiming longer than this many hold-offs. Ours.
 const HOLD_OFFS_MAX: u32 = 5;
 /// Each candidate waits so much longer for the better ones before it claims in their stead: the best may be unable to
@@ -201,7 +204,8 @@ impl Leadership {
     /// Takes note of another's term; false if it jumps too far.
     fn note_term(&mut self, now: Instant, from: NodeId, term: Term) -> bool {
         let highest = self.gate.highest_term();
-        if highest > Term::default() && term.0 > highest.0.saturating_add(TERM_JUMP_MAX) {
+        let limit = if highest == Term::default() { TERM_MAX } else { highest.0.saturating_add(TERM_JUMP_MAX) };
+        if term.0 > limit.min(TERM_MAX) {
             self.counters.term_jumps_refused += 1;
             self.event(Event::TermJumpRefused { from, term, highest });
             return false;
@@ -235,6 +239,11 @@ impl Leadership {
             }
             self.outputs.push_back(Output::Adopted(plan));
         }
+        self.stand();
+    }
+
+    /// Our claim counts as soon as its term is on disk.
+    fn stand(&mut self) {
         if let Some(claim) = self.pending.take_if(|claim| claim.term <= self.gate.term()) {
             self.claims.insert(claim);
         }
@@ -332,6 +341,9 @@ impl Leadership {
         self.gate.raise(term);
         self.pending = Some(Claim { term, leader: self.me, generation });
         self.counters.claims_made += 1;
+        // A term that was not used may be on disk by now: then no write will come to confirm it.
+        self.stand();
+        self.follow(now);
     }
 
     fn plan_anew(&mut self, now: Instant) {

@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn each_bound_is_checked_and_named() {
-        let changes: [(&str, fn(&mut Record)); 9] = [
+        type Change = fn(&mut Record);
+        let changes: [(&str, Change); 9] = [
             ("name has 65", |r| r.name = "a".repeat(65)),
             ("addresses has 9", |r| r.addresses = vec![String::new(); 9]),
             ("address has 129", |r| r.addresses = vec!["a".repeat(129)]),

@@ -1,7 +1,7 @@
 //! What a node shows of itself.
 
-use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
 use super::Node;
+use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
 use crate::bundle::Manifest;
 use crate::id::{Digest, PartId};
 use crate::membership::{Member, State};

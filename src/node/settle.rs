@@ -171,7 +171,8 @@ impl Node {
         self.observations.retain(|id| membership.member(id).is_some());
         let peers = self.membership.members().map(peer).collect();
         self.stock.handle(now, deployment::Input::Peers(peers));
-        let view = std::iter::once(self.view_of_me()).chain(self.membership.members().map(|m| self.view_of(m))).collect();
+        let view =
+            std::iter::once(self.view_of_me()).chain(self.membership.members().map(|m| self.view_of(m))).collect();
         self.leadership.handle(now, leadership::Input::View(view));
 
         let mut ready = vec![(self.me, self.record.ready.clone())];

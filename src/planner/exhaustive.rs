@@ -120,3 +120,62 @@ fn accuracy_never_falls(problem: &Problem<'_>, chosen: &[usize]) -> bool {
         (0..problem.parts()).all(|k| with(k) >= table.of_present(chosen, present))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::plan::{Objective, PlanOptions};
+    use super::super::problem::tests::capability;
+    use super::super::students::tests::students;
+    use super::*;
+    use crate::fleet::Capability;
+
+    /// The least score of all assignments there are.
+    fn by_enumeration(problem: &Problem<'_>) -> Score {
+        let sets = 1_usize << problem.parts();
+        let mut best: Option<Score> = None;
+        for chosen in all_students(problem) {
+            for code in 0..sets.pow(u32::try_from(problem.devices()).unwrap()) {
+                let held: Vec<PartSet> =
+                    (0..problem.devices()).map(|n| code / sets.pow(u32::try_from(n).unwrap()) % sets).collect();
+                if held.iter().enumerate().all(|(n, set)| problem.fits(&chosen, n, *set)) {
+                    let score = State::new(problem, Assignment { students: chosen.clone(), held }).score();
+                    if best.is_none_or(|best| score.aims_below(&best)) {
+                        best = Some(score);
+                    }
+                }
+            }
+        }
+        best.unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn the_optimum_is_the_best_of_all_assignments(
+            devices in prop::collection::vec((1e6..1e8_f64, 50..400_u64, 0.01..0.6_f64), 1..5),
+            nominal in any::<bool>(),
+            latency_max_s in prop::option::of(0.1..2.0_f64),
+            group_failure_max in 0.01..0.5_f64,
+            rho in 0.5..0.99_f64,
+            accuracy_drop_max in 0.1..3.0_f64,
+        ) {
+            let device = |&(flops, memory, failure_probability): &(f64, u64, f64)| {
+                Capability { failure_probability, ..capability(flops, memory) }
+            };
+            let devices: Vec<Capability> = devices.iter().map(device).collect();
+            let students = students(2, &[(1_000_000, 100), (3_000_000, 180)]);
+            let objective = if nominal { Objective::Nominal } else { Objective::Rho };
+            let options = PlanOptions {
+                group_failure_max, rho, objective, accuracy_drop_max, latency_max_s, ..PlanOptions::default()
+            };
+            let problem = Problem::new(devices.iter(), &students, &options);
+            let nothing = Assignment { students: vec![0, 0], held: vec![0; devices.len()] };
+            let found = State::new(&problem, optimum(&problem, nothing)).score();
+            let best = by_enumeration(&problem);
+            prop_assert!(!best.aims_below(&found), "{:?} is above {:?}", found, best);
+        }
+    }
+}

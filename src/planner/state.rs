@@ -61,6 +61,11 @@ impl Score {
         lexicographic(&self.terms[..=CONSTRAINTS], &other.terms[..=CONSTRAINTS]).is_lt()
     }
 
+    /// Probability that a part is not answered.
+    pub(crate) fn unavailability(&self) -> f64 {
+        self.terms[self.slope_at + 1] * SAME
+    }
+
     /// Parts nobody holds, and how many kinds of constraints do not hold.
     pub(crate) fn broken(&self) -> (f64, usize) {
         (self.terms[0], self.terms[..CONSTRAINTS].iter().filter(|term| **term > 0.0).count())
@@ -263,6 +268,11 @@ impl<'a> State<'a> {
         if self.answered_within(bound.min(f64::MAX)) < rho {
             return bound.is_infinite().then_some((f64::INFINITY, 0.0));
         }
+        // Most changes leave the latency as it is: then one more look decides.
+        let below = self.answered_within(bound.next_down());
+        if bound.is_finite() && below < rho {
+            return Some((bound, -below));
+        }
         let mut times = core::mem::take(&mut self.times);
         times.clear();
         times.extend(self.finish.iter().filter(|time| **time <= bound && time.is_finite()));
@@ -287,5 +297,84 @@ impl<'a> State<'a> {
     /// Whether nobody holds a part of `set`.
     pub(crate) fn lacks(&self, set: PartSet) -> bool {
         parts_of(set).any(|k| self.assignment.held.iter().all(|held| held >> k & 1 == 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::plan::PlanOptions;
+    use super::super::problem::tests::capability;
+    use super::super::students::tests::students;
+    use super::*;
+    use crate::fleet::Capability;
+
+    fn figures(devices: &[Capability], held: &[PartSet], rho: f64) -> Figures {
+        let students = students(2, &[(1_000_000, 100)]);
+        let options = PlanOptions { rho, ..PlanOptions::default() };
+        let problem = Problem::new(devices.iter(), &students, &options);
+        State::new(&problem, Assignment { students: vec![0, 0], held: held.to_vec() }).figures()
+    }
+
+    #[test]
+    fn the_rho_latency_of_disjoint_groups_is_that_of_the_product_formula() {
+        let devices = [4e6, 2e6, 1e6].map(|flops| Capability { failure_probability: 0.1, ..capability(flops, 100) });
+        let of = |rho| figures(&devices, &[0b01, 0b10, 0b01], rho);
+        let time = |flops: f64| 1e6 / flops + (3136.0 + 40.0) * 8.0 / 1e6 + 2e-3;
+        assert!((of(0.5).nominal_s - time(2e6)).abs() < 1e-12);
+        // 0.9 · 0.9 by the two fast ones, 0.99 · 0.9 with all.
+        assert!((of(0.81).rho_s - time(2e6)).abs() < 1e-12);
+        assert!((of(0.82).rho_s - time(1e6)).abs() < 1e-12);
+        assert!((of(0.891).rho_s - time(1e6)).abs() < 1e-12);
+        assert_eq!(of(0.892).rho_s, f64::INFINITY);
+        assert!((of(0.5).availability - 0.891).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_parts_on_one_device_fail_together() {
+        let devices = [1e6].map(|flops| Capability { failure_probability: 0.1, ..capability(flops, 1000) });
+        assert!((figures(&devices, &[0b11], 0.9).availability - 0.9).abs() < 1e-12);
+        assert!(figures(&devices, &[0b11], 0.9).rho_s > 2.0);
+    }
+
+    fn some_fleet() -> impl Strategy<Value = (Vec<Capability>, Vec<PartSet>)> {
+        let device = (1e5..1e7_f64, 0.0..0.9_f64, 0..4_usize).prop_map(|(flops, failure_probability, set)| {
+            (Capability { failure_probability, ..capability(flops, 1000) }, set)
+        });
+        prop::collection::vec(device, 2..8).prop_map(|devices| devices.into_iter().unzip())
+    }
+
+    proptest! {
+        #[test]
+        fn the_rho_latency_rises_with_rho_and_is_never_below_the_nominal(
+            (devices, held) in some_fleet(), a in 0.01..1.0_f64, b in 0.01..1.0_f64,
+        ) {
+            let (low, high) = (figures(&devices, &held, a.min(b)), figures(&devices, &held, a.max(b)));
+            prop_assert!(low.rho_s <= high.rho_s);
+            prop_assert!(low.nominal_s <= low.rho_s);
+            prop_assert_eq!(high.rho_s.is_finite(), high.availability >= a.max(b) - SAME);
+        }
+
+        #[test]
+        fn one_more_device_never_makes_the_rho_latency_longer((devices, held) in some_fleet(), rho in 0.01..1.0_f64) {
+            let fewer = figures(&devices[1..], &held[1..], rho);
+            prop_assert!(figures(&devices, &held, rho).rho_s <= fewer.rho_s);
+        }
+
+        #[test]
+        fn a_bound_spares_work_but_changes_no_score((devices, held) in some_fleet(), from in 0..4_usize, rho in 0.3..0.99_f64) {
+            let students = students(2, &[(1_000_000, 100)]);
+            let options = PlanOptions { rho, ..PlanOptions::default() };
+            let problem = Problem::new(devices.iter(), &students, &options);
+            let mut state = State::new(&problem, Assignment { students: vec![0, 0], held });
+            let before = state.score();
+            state.hold(0, from);
+            let after = state.score();
+            match state.score_below(Some(&before)) {
+                Some(found) => prop_assert_eq!(found, after),
+                None => prop_assert!(!after.leads_below(&before)),
+            }
+        }
     }
 }

@@ -82,19 +82,26 @@ pub struct AccuracyTable {
 }
 
 impl AccuracyTable {
+    /// The accuracy (0 to 1) that `accuracy` gives for each combination: one entry a part, `None` where it is absent, else the student's
+    /// index. It is not asked for the empty combination.
+    ///
+    /// # Errors
+    /// [`PlanError::Accuracy`] if there are too many combinations.
+    pub fn from_fn(parts: &[Vec<Student>], accuracy: impl Fn(&[Option<usize>]) -> f64) -> Result<Self, PlanError> {
+        let (radix, size) = radix(parts)?;
+        let digit = |index: usize, k: usize| (index / radix[k] % (parts[k].len() + 1)).checked_sub(1);
+        let chosen = |index: usize| (0..parts.len()).map(|k| digit(index, k)).collect::<Vec<_>>();
+        let of_index = |index| if index == 0 { 0.0 } else { accuracy(&chosen(index)) };
+        Ok(Self { accuracy: (0..size).map(of_index).collect(), radix })
+    }
+
     fn of(manifest: &Manifest, parts: &[Vec<Student>]) -> Result<Self, PlanError> {
         let fail = |what: String| Err(PlanError::Accuracy(what));
+        let (radix, size) = radix(parts)?;
         let mut place = BTreeMap::new();
-        let mut radix = Vec::with_capacity(parts.len());
-        let mut size = 1_usize;
         for (k, students) in parts.iter().enumerate() {
-            radix.push(size);
             for (i, student) in students.iter().enumerate() {
-                place.insert((k, student.arch.as_str(), student.precision.as_str()), size * (i + 1));
-            }
-            size = size.saturating_mul(students.len() + 1);
-            if size > COMBINATIONS_MAX {
-                return fail(format!("there are more than {COMBINATIONS_MAX} combinations of students"));
+                place.insert((k, student.arch.as_str(), student.precision.as_str()), radix[k] * (i + 1));
             }
         }
         let mut accuracy = vec![f64::NAN; size];
@@ -148,6 +155,20 @@ impl AccuracyTable {
     }
 }
 
+/// What one step of each part's digit is worth, and the number of combinations.
+fn radix(parts: &[Vec<Student>]) -> Result<(Vec<usize>, usize), PlanError> {
+    let mut size = 1_usize;
+    let mut radix = Vec::with_capacity(parts.len());
+    for students in parts {
+        radix.push(size);
+        size = size.saturating_mul(students.len() + 1);
+    }
+    match size {
+        ..=COMBINATIONS_MAX => Ok((radix, size)),
+        _ => Err(PlanError::Accuracy(format!("there are more than {COMBINATIONS_MAX} combinations of students"))),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -164,34 +185,73 @@ pub(crate) mod tests {
             sizes.iter().enumerate().map(student).collect()
         };
         let mut students = Students::without_accuracy((0..k).map(candidates).collect(), 784, 10).unwrap();
-        students.accuracy = Some(AccuracyTable::modelled(k, sizes.len()));
+        students.accuracy = Some(modelled(&students.parts));
         students
     }
 
-    impl AccuracyTable {
-        /// 93 % with every part by its largest student; 0.8 points less where all are the smallest, 0.4 a missing part.
-        pub(crate) fn modelled(parts: usize, sizes: usize) -> Self {
-            let size = (sizes + 1).pow(u32::try_from(parts).unwrap());
-            let radix = (0..parts).map(|k| (sizes + 1).pow(u32::try_from(k).unwrap())).collect::<Vec<_>>();
-            let accuracy = (0..size).map(|index| {
-                let digits = radix.iter().map(|radix| index / radix % (sizes + 1));
-                let loss = digits.map(|digit| match digit {
-                    0 => 0.004 + 0.008 / parts as f64,
-                    digit => 0.008 * (sizes - digit) as f64 / (sizes - 1).max(1) as f64 / parts as f64,
-                });
-                if index == 0 { 0.0 } else { 0.93 - loss.sum::<f64>() }
-            });
-            Self { accuracy: accuracy.collect(), radix }
-        }
+    /// 93 % with every part by its largest student; 0.8 points less where all are the smallest, more for missing parts.
+    pub(crate) fn modelled(parts: &[Vec<Student>]) -> AccuracyTable {
+        let share = 1.0 / parts.len() as f64;
+        let loss = |(students, chosen): (&Vec<Student>, &Option<usize>)| match chosen {
+            None => 0.004 + 0.008 * share,
+            Some(s) => 0.008 * (students.len() - 1 - s) as f64 / (students.len() - 1).max(1) as f64 * share,
+        };
+        let accuracy = |chosen: &[Option<usize>]| 0.93 - parts.iter().zip(chosen).map(loss).sum::<f64>();
+        AccuracyTable::from_fn(parts, accuracy).unwrap()
     }
 
     #[test]
     fn a_combination_is_found_by_its_students_and_the_parts_present() {
-        let table = AccuracyTable::modelled(2, 2);
+        let table = students(2, &[(1, 1), (2, 2)]).accuracy.unwrap();
         assert_eq!(table.of_present(&[1, 1], 0b11), 0.93);
         assert_eq!(table.of_present(&[0, 1], 0), 0.0);
         assert!((table.of_present(&[0, 1], 0b11) - 0.926).abs() < 1e-12);
         assert!((table.of_present(&[0, 1], 0b10) - 0.922).abs() < 1e-12);
         assert_eq!(table.best(), 0.93);
+    }
+
+    fn manifest(accuracy: serde_json::Value) -> Result<Students, String> {
+        let card = |arch: &str| {
+            serde_json::json!({
+                "arch": arch, "precision": "f32", "file": "a.onnx", "sha256": "0".repeat(64),
+                "bytes": 1, "memory_bytes": 2, "flops": 3, "params": 4,
+            })
+        };
+        let manifest = serde_json::json!({
+            "schema": "rocoin.bundle/1", "name": "m", "version": "1", "classes": 2, "labels": ["a", "b"],
+            "input": {"name": "image", "shape": [1, 5], "dtype": "FP32",
+                      "preprocess": {"scale": 1.0, "mean": [0.0], "std": [1.0]}},
+            "teacher": {"sha256": "0".repeat(64), "accuracy": 0.9}, "data": {"name": "d", "sha256": "0".repeat(64)},
+            "parts": [{"part": 0, "filters": [0], "students": [card("wrn-10-1"), card("wrn-16-1")]}],
+            "merge": {"kind": "sum", "bias": [0.0, 0.0]}, "accuracy": accuracy, "training": {},
+        });
+        let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
+        Students::from_manifest(&manifest).map_err(|error| error.to_string())
+    }
+
+    fn combination(arch: &str, accuracy: f64) -> serde_json::Value {
+        let students = [serde_json::json!({"part": 0, "arch": arch, "precision": "f32"})];
+        serde_json::json!({"students": students, "accuracy": accuracy, "samples": 10})
+    }
+
+    #[test]
+    fn a_bundles_students_and_accuracies_are_taken_from_its_manifest() {
+        let students =
+            manifest(serde_json::json!([combination("wrn-16-1", 0.9), combination("wrn-10-1", 0.8)])).unwrap();
+        assert_eq!((students.bytes_in, students.bytes_out), (20, 8));
+        assert_eq!(students.parts[0][1].arch, "wrn-16-1");
+        let table = students.accuracy.unwrap();
+        assert_eq!([table.of_present(&[0], 1), table.of_present(&[1], 1), table.of_present(&[1], 0)], [0.8, 0.9, 0.0]);
+    }
+
+    #[test]
+    fn an_accuracy_table_with_holes_or_strangers_is_refused_by_name() {
+        let error = |accuracy| manifest(accuracy).unwrap_err();
+        let hole = error(serde_json::json!([combination("wrn-16-1", 0.9)]));
+        assert!(hole.contains("part 0: wrn-10-1 (f32) is missing"), "{hole}");
+        let stranger = error(serde_json::json!([combination("wrn-22-1", 0.9)]));
+        assert!(stranger.contains("names wrn-22-1 (f32) of part 0"), "{stranger}");
+        let percent = error(serde_json::json!([combination("wrn-16-1", 90.0)]));
+        assert!(percent.contains("an accuracy is 90"), "{percent}");
     }
 }

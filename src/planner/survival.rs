@@ -121,7 +121,7 @@ mod tests {
             devices in proptest::collection::vec((0..8_usize, 0.0..0.9_f64), 1..9),
             students in proptest::collection::vec(0..2_usize, 3),
         ) {
-            let table = AccuracyTable::modelled(3, 2);
+            let table = super::super::students::tests::students(3, &[(1, 1), (2, 2)]).accuracy.unwrap();
             let mut survival = Survival::new(3);
             survival.set([(0b111, 0.5)].into_iter());
             survival.set(devices.iter().copied());

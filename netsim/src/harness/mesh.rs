@@ -25,7 +25,8 @@ impl Mesh {
     /// # Errors
     /// If there is no room for a folder, or the program does not run.
     pub fn new(binary: &Path) -> Result<Self, HarnessError> {
-        let dir = tempfile::Builder::new().prefix("rocoin-mesh-").tempdir().map_err(io("create", Path::new("a folder")))?;
+        let dir =
+            tempfile::Builder::new().prefix("rocoin-mesh-").tempdir().map_err(io("create", Path::new("a folder")))?;
         let mesh = Self { nodes: Vec::new(), binary: binary.to_owned(), dir };
         let key = mesh.fleet_key();
         mesh.run(&["fleet", "init", "--key-file", &key.to_string_lossy()])?;

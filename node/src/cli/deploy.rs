@@ -44,11 +44,16 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<()> {
     let what = format!("{} {} is served whole", manifest.name, manifest.version);
     let snapshot = wait_until(&what, timeout, || {
         let snapshot = client.status().map_err(|e| e.to_string())?;
-        let served = if snapshot.bundle.as_ref().is_some_and(|b| b.digest == digest) { snapshot.parts_served } else { 0 };
+        let served =
+            if snapshot.bundle.as_ref().is_some_and(|b| b.digest == digest) { snapshot.parts_served } else { 0 };
         if terminal {
             eprint!("\r{served} of {} parts served ", manifest.parts.len());
         }
-        if served == manifest.parts.len() { Ok(snapshot) } else { Err(lacking(&snapshot, served, manifest.parts.len())) }
+        if served == manifest.parts.len() {
+            Ok(snapshot)
+        } else {
+            Err(lacking(&snapshot, served, manifest.parts.len()))
+        }
     })?;
     if terminal {
         eprintln!();

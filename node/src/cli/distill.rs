@@ -157,9 +157,7 @@ mod training {
     use rocoin::fleet::Fleet;
     use rocoin_models::bundle_dir::BundleDir;
     use rocoin_models::data::Dataset;
-    use rocoin_models::distill::{
-        Choice, DistillOptions, FinishOptions, Outcome, Progress, distill, merge, to_stderr,
-    };
+    use rocoin_models::distill::{Choice, DistillOptions, FinishOptions, Outcome, Progress, distill, merge, to_stderr};
     use rocoin_models::teacher::{Teacher, TeacherOptions};
     use rocoin_models::train::student::TrainOptions;
 
@@ -181,7 +179,8 @@ mod training {
                 Outcome::Bundle(bundle) => report(&bundle, &*progress),
                 Outcome::Part { part, work } => {
                     let work = work.display();
-                    progress.notice(&format!("part {part} is trained, in {work}; rocoin distill merge joins the parts"));
+                    progress
+                        .notice(&format!("part {part} is trained, in {work}; rocoin distill merge joins the parts"));
                 }
             },
         }
@@ -243,7 +242,9 @@ mod training {
                 let parts = args.parts.context("--zoo needs --parts, the number of knowledge parts")?;
                 Ok(Choice::Fixed { parts, zoo: args.zoo.clone() })
             }
-            (None, true) => bail!("give --fleet FILE, so that parts and students are planned, or --parts K and --zoo ARCH,…"),
+            (None, true) => {
+                bail!("give --fleet FILE, so that parts and students are planned, or --parts K and --zoo ARCH,…")
+            }
         }
     }
 

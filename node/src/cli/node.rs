@@ -28,6 +28,9 @@ pub struct NodeArgs {
     /// How log lines look
     #[arg(long, env = "ROCOIN_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
+    /// Leave when standard input closes: for programs that start nodes and may be killed themselves
+    #[arg(long)]
+    stop_with_stdin: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -45,10 +48,10 @@ pub fn run(args: NodeArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(run_device(config))
+    runtime.block_on(run_device(config, args.stop_with_stdin))
 }
 
-async fn run_device(config: Config) -> anyhow::Result<()> {
+async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()> {
     let announce_file = config.announce_file.clone();
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
@@ -74,6 +77,7 @@ async fn run_device(config: Config) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = stdin_closed(), if stop_with_stdin => {}
     }
     tracing::info!("leaving the mesh");
     match tokio::time::timeout(DRAIN_TIMEOUT, node.drain()).await {
@@ -88,6 +92,16 @@ async fn run_device(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("left");
     Ok(())
+}
+
+/// Resolves when nothing more can come from standard input. A thread of its own, since such reads cannot be cancelled.
+async fn stdin_closed() {
+    let (closed, seen) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(closed);
+    });
+    let _ = seen.await;
 }
 
 /// For whoever started this node on port 0.

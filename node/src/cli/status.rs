@@ -49,7 +49,11 @@ fn page(s: &NodeSnapshot) -> String {
         let student = part.student.as_deref().unwrap_or("-");
         let _ = writeln!(page, "{:<5} {student:<10} {:<34} {}", part.part.0, names(&part.group), names(&part.ready));
     }
-    let _ = writeln!(page, "\n{:<16} {:<9} {:<8} {:<9} {:<8} {:<10} HTTP", "MEMBER", "ID", "STATE", "GFLOP/S", "PARTS", "EPOCH");
+    let _ = writeln!(
+        page,
+        "\n{:<16} {:<9} {:<8} {:<9} {:<8} {:<10} HTTP",
+        "MEMBER", "ID", "STATE", "GFLOP/S", "PARTS", "EPOCH"
+    );
     for m in &s.members {
         let state = match (m.state, m.routable) {
             (rocoin::membership::State::Alive, true) => "alive",

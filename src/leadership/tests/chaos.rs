@@ -85,27 +85,25 @@ proptest! {
             let mut steps = vec![Some(input)];
             steps.extend(machine.poll_timeout().is_some_and(|(due, _)| due <= now).then_some(None));
             while let Some(step) = steps.pop() {
-            match step {
-                Some(input) => {
-            writing &= !matches!(input, Input::Persisted | Input::PersistFailed { .. });
-            machine.handle(now, input);
-            }
-            None => {
-                machine.handle_timeout(now);
-                prop_assert!(machine.poll_timeout().is_none_or(|(due, _)| due > now));
-            }
-            }
-            while let Some(output) = machine.poll_output() {
-                match output {
-                    Output::Persist(_) => prop_assert!(!std::mem::replace(&mut writing, true)),
-                    Output::Send { to, message: Message::Claim(claim) } => {
-                        prop_assert!(to != id(1) || claim.leader != id(1));
-                        prop_assert!(claim.term <= machine.term());
-                    }
-                    Output::Send { message: Message::Plan(plan), .. } => prop_assert_eq!(Some(&plan), machine.plan()),
-                    Output::Adopted(_) | Output::Event(_) => {}
+                if let Some(input) = step {
+                    writing &= !matches!(input, Input::Persisted | Input::PersistFailed { .. });
+                    machine.handle(now, input);
+                } else {
+                    machine.handle_timeout(now);
+                    prop_assert!(machine.poll_timeout().is_none_or(|(due, _)| due > now));
                 }
-            }
+                while let Some(output) = machine.poll_output() {
+                    match output {
+                        Output::Persist(_) => prop_assert!(!std::mem::replace(&mut writing, true)),
+                        Output::Send { to, message: Message::Claim(claim) } => {
+                            prop_assert!(to != id(1) && claim.term <= machine.term());
+                        }
+                        Output::Send { message: Message::Plan(plan), .. } => {
+                            prop_assert_eq!(Some(&plan), machine.plan());
+                        }
+                        Output::Adopted(_) | Output::Event(_) => {}
+                    }
+                }
             }
             let (new_term, new_epoch) = (machine.term(), machine.plan().map(|p| p.epoch));
             prop_assert!(new_term >= term && new_epoch >= epoch);
@@ -116,7 +114,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_fails_in_the_end_there_is_one_leader_with_one_plan(

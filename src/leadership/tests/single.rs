@@ -133,8 +133,10 @@ fn terms_that_jump_too_far_are_refused_counted_and_named() {
 }
 
 #[test]
-fn a_node_that_has_seen_no_term_takes_any() {
+fn a_node_that_has_seen_no_term_takes_any_that_leaves_room_above() {
     let (mut machine, now) = node(Promise::default());
+    machine.handle(now, from(3, claim(u64::MAX, 3)));
+    assert_eq!(machine.counters().term_jumps_refused, 1);
     machine.handle(now, from(3, claim(1 << 20, 3)));
     machine.handle(now, Input::Persisted);
     assert_eq!(machine.leader(), Some(id(3)));
@@ -190,6 +192,26 @@ fn a_leader_that_sees_a_greater_epoch_of_nobody_it_sees_claims_above_it() {
     machine.handle_timeout(end);
     machine.handle(end, Input::Persisted);
     assert_eq!((machine.leader(), machine.term()), (Some(id(1)), Term(8)));
+}
+
+#[test]
+fn a_term_that_is_on_disk_without_having_been_claimed_is_claimed_without_another_write() {
+    let start = Instant::from_nanos(1);
+    let mut machine = Leadership::new(id(1), Config::default(), promised(1, None), start);
+    machine.handle(start, Input::View(vec![member(1)]));
+    let claimed = start + Duration::from_millis(600);
+    machine.handle_timeout(claimed);
+    machine.handle(claimed, Input::PersistFailed { reason: "full".to_owned() });
+    // Not a candidate while the write is tried again, so the term gets to the disk without a claim.
+    let draining = ViewMember { draining: true, ..member(1) };
+    machine.handle(claimed, Input::View(vec![draining]));
+    let retried = claimed + Duration::from_secs(1);
+    machine.handle_timeout(retried);
+    machine.handle(retried, Input::Persisted);
+    assert_eq!((machine.leader(), machine.term()), (None, Term(2)));
+    machine.handle(retried, Input::View(vec![member(1)]));
+    machine.handle_timeout(retried + Duration::from_millis(600));
+    assert_eq!((machine.leader(), machine.term()), (Some(id(1)), Term(2)));
 }
 
 #[test]

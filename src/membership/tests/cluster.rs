@@ -237,11 +237,12 @@ impl Cluster {
         self.now.since(start)
     }
 
+    /// Timers go before inputs of the same instant: a node that wakes hears its timers before its mail.
     fn step(&mut self, end: Instant) -> bool {
         let timer = (0..self.nodes.len()).filter_map(|n| Some((self.due(n)?, n))).min();
         let next = self.agenda.first_key_value().map(|(key, _)| key.0);
         match (next, timer) {
-            (Some(at), timer) if at <= end && timer.is_none_or(|(t, _)| at <= t) => {
+            (Some(at), timer) if at <= end && timer.is_none_or(|(t, _)| at < t) => {
                 let Some((_, happening)) = self.agenda.pop_first() else { return false };
                 self.now = self.now.max(at);
                 self.happen(happening);

@@ -74,7 +74,7 @@ fn a_failed_request_stops_routing_until_the_next_answer() {
 #[test]
 fn a_whole_group_that_dies_at_once_is_found_as_soon_and_costs_bounded_traffic() {
     let mut cluster = Cluster::at_rest(32, 5);
-    let dead = |n: usize| n % 4 == 0;
+    let dead = |n: usize| n.is_multiple_of(4);
     (0..32).filter(|n| dead(*n)).for_each(|n| cluster.silence(n));
     let (messages, bytes) = cluster.traffic(ms(4_000));
     eprintln!("8 of 32 die silently: the busiest node has {messages:.0} messages/s, {bytes:.0} bytes/s for 4 s");

@@ -5,7 +5,7 @@ use rand_core::{RngCore as _, SeedableRng as _};
 
 use super::cluster::{Cluster, id, ms};
 use crate::id::NodeId;
-use crate::membership::{Config, Event};
+use crate::membership::{Config, Event, State};
 
 /// Starves a quarter of 16 nodes for a minute: again and again each stands still for up to `longest` and then runs for
 /// at most 100 ms. How often a node gives up another that is well, and one that is starved; all of them live.
@@ -104,4 +104,18 @@ fn a_node_cut_off_alone_finds_itself_unwell() {
     cluster.run(ms(1_000));
     assert!(cluster.machine(0).health_multiplier() > 1);
     assert!((1..8).all(|n| cluster.machine(n).health_multiplier() < 4));
+}
+
+#[test]
+fn a_node_that_wakes_reads_its_mail_before_it_judges() {
+    let mut cluster = Cluster::at_rest(8, 5);
+    cluster.silence(1);
+    cluster.run_until(ms(3_000), |c| c.all_hold(1, State::Suspect));
+    cluster.run(ms(1_000));
+    cluster.heal();
+    cluster.pause(0, ms(3_000));
+    cluster.run(ms(4_000));
+    assert!(cluster.is_complete());
+    assert_eq!(cluster.events(0).filter(|e| matches!(e, Event::Down { .. })).count(), 0);
+    assert!(cluster.machine(0).counters().stalls > 0);
 }

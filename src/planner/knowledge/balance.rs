@@ -71,8 +71,8 @@ mod tests {
             let square: Vec<Vec<f64>> = cost.iter().map(|row| slots.iter().map(|&c| row[c]).collect()).collect();
             let least: f64 = least_sum(&square).iter().enumerate().map(|(i, &slot)| square[i][slot]).sum();
             let found = assign(&cost, &sizes);
-            for c in 0..3 {
-                prop_assert_eq!(found.iter().filter(|&&of| of == c).count(), sizes[c]);
+            for (c, size) in sizes.iter().enumerate() {
+                prop_assert_eq!(found.iter().filter(|&&of| of == c).count(), *size);
             }
             let total: f64 = found.iter().enumerate().map(|(i, &c)| cost[i][c]).sum();
             prop_assert!((total - least).abs() < 1e-9, "{} is not {}", total, least);

@@ -15,8 +15,10 @@ use crate::fleet::Device;
 use crate::id::PartId;
 
 /// The least relative gain (of latency; with `latency_max_s`, of the expected share of wrong answers) for which what serves is moved. Design
-/// choice: above the noise of measured run times and link rates.
-pub(crate) const GAIN_MIN: f64 = 0.10;
+/// choice: above the noise of measured run times and link rates, and worth a transfer.
+pub(crate) const GAIN_MIN: f64 = 0.20;
+/// When a plan is worth moving for, changes that only keep unavailability from rising by this much, relatively, are left out. Design choice.
+const UNAVAILABILITY_RISE_MAX: f64 = 0.10;
 
 /// Steps of each of the two searches for a better plan: a leader's re-plan at N = 8 is to take less than 5 ms.
 const STEPS: usize = 3_000;
@@ -126,7 +128,7 @@ fn settled<'a>(problem: &'a Problem<'a>, kept: Assignment) -> State<'a> {
     let mut state = State::new(problem, kept);
     let mut score = state.score();
     for _ in 0..2 * problem.devices() * problem.parts() {
-        let Some((next, better)) = best_load(&mut state, |better| better.violates_less(&score)) else { break };
+        let Some((next, better)) = best_load(&mut state, &score) else { break };
         state.assign(&next);
         score = better;
     }
@@ -158,9 +160,9 @@ fn settled<'a>(problem: &'a Problem<'a>, kept: Assignment) -> State<'a> {
     state
 }
 
-/// Of all ways to load one part on one device (beside what it holds, or in place of one part of it) the best that is `wanted`. A part that
+/// Of all ways to load one part on one device (beside what it holds, or in place of one part of it) the best that violates less `than` now. A part that
 /// nobody holds may take any of its students.
-fn best_load(state: &mut State<'_>, wanted: impl Fn(&Score) -> bool) -> Option<(Assignment, Score)> {
+fn best_load(state: &mut State<'_>, than: &Score) -> Option<(Assignment, Score)> {
     let problem = state.problem();
     let before = state.assignment().clone();
     let mut best: Option<(Assignment, Score)> = None;
@@ -181,8 +183,11 @@ fn best_load(state: &mut State<'_>, wanted: impl Fn(&Score) -> bool) -> Option<(
                         continue;
                     }
                     state.assign(&next);
-                    let score = state.score();
-                    if wanted(&score) && best.as_ref().is_none_or(|(_, best)| score.is_below(best)) {
+                    let bound = best.as_ref().map_or(than, |(_, best)| best);
+                    if let Some(score) = state.score_below(Some(bound))
+                        && score.violates_less(than)
+                        && best.as_ref().is_none_or(|(_, best)| score.is_below(best))
+                    {
                         best = Some((next.clone(), score));
                     }
                 }
@@ -217,17 +222,21 @@ fn is_worth_moving(found: &Score, kept: &Score) -> bool {
     !kept.violates_less(found) && found.aim() < (1.0 - GAIN_MIN) * kept.aim()
 }
 
-/// Takes back each device's change that the aim does not need.
+/// Takes back each device's change that the aim does not need, nor availability.
 fn with_least_moved(mut state: State<'_>, kept: &Assignment, mut score: Score) -> (Assignment, Score) {
+    let unavailability_max = (1.0 + UNAVAILABILITY_RISE_MAX) * score.unavailability();
     for (n, &before) in kept.held.iter().enumerate() {
         let after = state.held(n);
         if after != before && state.fits(n, before) {
             state.hold(n, before);
             match state.score() {
-                back if !score.aims_below(&back) => score = back,
+                back if !score.aims_below(&back) && back.unavailability() <= unavailability_max => score = back,
                 _ => state.hold(n, after),
             }
         }
     }
     (state.assignment().clone(), score)
 }
+
+#[cfg(test)]
+mod tests;
