@@ -2,8 +2,6 @@
 //!
 //! The flags are there in every build; the work is done by `rocoin-models` with its feature `distill`, which a build has or has not.
 
-#![cfg_attr(not(feature = "distill"), expect(dead_code, reason = "without training nobody reads the flags"))]
-
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
