@@ -115,9 +115,12 @@ impl BundleDir {
 fn read(bundle: &Path, files: &Files, file: &str) -> Result<Vec<u8>, BundleError> {
     let missing = || BundleError::Missing { bundle: bundle.to_owned(), file: file.to_owned() };
     match files {
-        Files::Folder => std::fs::read(bundle.join(file)).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => missing(),
-            _ => BundleError::Io { path: bundle.join(file), error },
+        Files::Folder => std::fs::read(bundle.join(file)).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                missing()
+            } else {
+                BundleError::Io { path: bundle.join(file), error }
+            }
         }),
         Files::Tar(contents) => contents.get(file).cloned().ok_or_else(missing),
     }

@@ -113,16 +113,16 @@ fn fill(reader: &mut dyn Read, buffer: &mut [u8], file: &Path, expected: u64) ->
 }
 
 fn cut_off(file: &Path, error: std::io::Error, expected: u64) -> DataError {
-    match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => {
-            let problem = format!("it ends before the {expected} bytes it should hold; it is cut off, get it again");
-            DataError::Format { file: file.to_owned(), problem }
-        }
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
-            DataError::Format { file: file.to_owned(), problem: format!("it is no sound gzip ({error})") }
-        }
-        _ => io_error(file, error),
-    }
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    let kind = error.kind();
+    let problem = if kind == UnexpectedEof {
+        format!("it ends before the {expected} bytes it should hold; it is cut off, get it again")
+    } else if kind == InvalidInput || kind == InvalidData {
+        format!("it is no sound gzip ({error})")
+    } else {
+        return io_error(file, error);
+    };
+    DataError::Format { file: file.to_owned(), problem }
 }
 
 fn io_error(file: &Path, error: std::io::Error) -> DataError {

@@ -93,6 +93,7 @@ impl Split {
             }
         }
         let count = (indices.len() * plane).max(1) as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "pixels are f32 or less, and so are their moments")]
         let narrow = |value: f64| value as f32;
         sums.iter()
             .zip(&squares)

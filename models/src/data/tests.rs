@@ -85,7 +85,7 @@ fn damaged_idx_files_are_refused_by_name() {
     assert!(refused(images, good_images[..20].to_vec()).contains("announces 36 bytes, but there are 4"));
     assert!(refused(images, good_images[..10].to_vec()).contains("cut off"));
     assert!(refused(images, [good_images.clone(), vec![0]].concat()).contains("damaged"));
-    assert!(refused(images, good_labels.clone()).contains("IDX file of images"));
+    assert!(refused(images, good_labels).contains("IDX file of images"));
     assert!(refused(images, b"<html>404</html>".to_vec()).contains("is it the right file"));
     assert!(refused(labels, good_images).contains("IDX file of labels"));
     assert!(refused(images, idx(&[0, 2, 3], &[])).contains("empty"));

@@ -51,6 +51,10 @@ pub fn distill(options: &DistillOptions, progress: &dyn Progress) -> Result<Outc
         BundleWriter::check_free(&finish.out, finish.replace)?;
     }
     let prepared = Prepared::new(options, progress)?;
+    let parts = prepared.settings.shares.len();
+    if let Some(part) = options.part.filter(|&part| part >= parts) {
+        return Err(DistillError::NoSuchPart { part, parts });
+    }
     let path = WorkDir::beside(&finish.out);
     let work = WorkDir::open(&path, &prepared.settings, options.resume)?;
     let filters = parts::divide(&prepared, &work, finish.jobs, progress)?;

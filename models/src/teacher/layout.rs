@@ -50,7 +50,7 @@ impl Layout {
     }
 
     /// Brings channels-first `values` into this layout.
-    pub(super) fn from_channels_first(self, values: Vec<f32>, channels: usize) -> Vec<f32> {
+    pub(super) fn arranged(self, values: Vec<f32>, channels: usize) -> Vec<f32> {
         match self {
             Self::Nchw => values,
             Self::Nhwc => transposed(&values, channels),

@@ -97,7 +97,7 @@ impl Teacher {
     /// [`TeacherError::Session`] if the image has the wrong length or the network fails.
     pub fn forward(&self, image: &[f32]) -> Result<TeacherOutput, TeacherError> {
         let input = self.input(image);
-        let mut outputs = self.session.run_all(&input).map_err(|error| TeacherError::Forward(error))?.into_iter();
+        let mut outputs = self.session.run_all(&input).map_err(TeacherError::Forward)?.into_iter();
         let (scores, map) = (outputs.next().unwrap_or_default(), outputs.next().unwrap_or_default());
         Ok(TeacherOutput { logits: self.ending.logits(scores), map: self.feature.channels_first(map) })
     }
@@ -170,7 +170,7 @@ impl Teacher {
         if let Some(preprocess) = &self.preprocess {
             apply(preprocess, &mut values);
         }
-        self.layout.from_channels_first(values, self.image_shape[0])
+        self.layout.arranged(values, self.image_shape[0])
     }
 }
 

@@ -253,7 +253,7 @@ impl Standard {
                 let mean = moment(feature, 0.0, 1);
                 let deviation = moment(feature, mean, 2).sqrt();
                 // A dead feature says nothing: it is not to be blown up.
-                (mean as f32, if deviation > 1e-6 { deviation as f32 } else { 1.0 })
+                (single(mean), if deviation > 1e-6 { single(deviation) } else { 1.0 })
             })
             .unzip();
         Self { mean, deviation }
@@ -273,6 +273,11 @@ impl Standard {
             constant.iter().zip(weight.chunks_exact(self.mean.len())).map(|(c, row)| c - shift(row)).collect();
         PartialHead { weight, constant }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a sum was taken in double precision to be rounded once")]
+fn single(value: f64) -> f32 {
+    value as f32
 }
 
 /// The head on standardised features: b, then W and c of each student.

@@ -5,6 +5,7 @@
 //! a run that is resumed gives the same numbers as one that never stopped.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use std::time::Instant;
 
@@ -87,7 +88,7 @@ pub struct StudentJob<'a> {
     /// How it is trained.
     pub options: &'a TrainOptions,
     /// Where its state is kept after every epoch; if there is one of this job, training goes on from it.
-    pub checkpoint: &'a std::path::Path,
+    pub checkpoint: &'a Path,
 }
 
 impl std::fmt::Debug for StudentJob<'_> {

@@ -4,20 +4,29 @@
 //! follow a sum, stay as a scale and a shift. Any ONNX runtime can run the file; it is not this module that checks that one
 //! does: see [`compare`].
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu, module, ops::ConvOptions};
 use burn_onnx::export::{AxisSpec, InputSpec, OnnxExporter};
-use onnx_ir::{Message as _, ModelProto};
+use onnx_ir::{GraphProto, Message as _, ModelProto, NodeProto, TensorProto};
 
 use super::head::PartialHead;
 use super::student::Student;
-use super::wrn::{Layers, Wrn};
+use super::wrn::{Layers, Wrn, extent};
 
 /// The name of a student's input.
 pub const INPUT: &str = "image";
 
 /// The name of a student's output.
 pub const OUTPUT: &str = "partial_logits";
+
+/// Where a series `[batch, C, L]` gets its height of 1, and the name of the constant that says so.
+const HEIGHT_AXIS: usize = 2;
+const HEIGHT_AXIS_NAME: &str = "height_axis";
+
+/// `TensorProto.DataType.INT64` of the ONNX specification.
+const ONNX_INT64: i32 = 7;
 
 /// A student that could not be written as ONNX. No file was.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +46,13 @@ pub enum ExportError {
 /// [`ExportError`], if an operation cannot be expressed; that would be a defect, since the zoo's all can.
 pub fn export_student(student: &Student, head: &PartialHead) -> Result<Vec<u8>, ExportError> {
     let folded = Folded::new(student, head);
-    let exporter = OnnxExporter::new();
-    let onnx = if student.shape().len() == 3 {
-        export(&exporter, &folded, student, |folded: &Folded, x: Tensor<4>| folded.forward(student.net(), x))
-    } else {
-        export(&exporter, &folded, student, |folded: &Folded, x: Tensor<3>| {
-            let [batch, channels, length] = x.dims();
-            folded.forward(student.net(), x.reshape([batch, channels, 1, length]))
-        })
-    }?;
-    rename(&onnx)
+    let [channels, height, width] = extent(student.shape()).expect("checked when the student was built");
+    // Two batches that differ from each other and from 1 show the exporter which axis is dynamic.
+    let sample = |batch: usize| Tensor::<4>::zeros([batch, channels, height, width], &Device::flex());
+    let axes = [AxisSpec::dynamic("batch"), AxisSpec::Static, AxisSpec::Static, AxisSpec::Static];
+    let forward = |folded: &Folded, images: Tensor<4>| folded.forward(student.net(), images);
+    let onnx = OnnxExporter::new().export_dynamic(&folded, sample(2), sample(3), &[InputSpec::new(axes)], forward)?;
+    finish(onnx.as_bytes(), student.shape().len() == 2)
 }
 
 /// How far another runtime's partial logits are from burn's.
@@ -81,37 +87,54 @@ pub fn compare(student: &Student, head: &PartialHead, images: &[f32], run: &dyn 
     difference
 }
 
-fn export<const D: usize>(
-    exporter: &OnnxExporter,
-    folded: &Folded,
-    student: &Student,
-    forward: impl Fn(&Folded, Tensor<D>) -> Tensor<2>,
-) -> Result<Vec<u8>, burn_onnx::export::ExportError> {
-    // Two batches that differ from each other and from 1 show the exporter which axis is dynamic.
-    let sample = |batch: usize| {
-        let shape: Vec<usize> = std::iter::once(batch).chain(student.shape().iter().copied()).collect();
-        Tensor::<D>::zeros(shape, &Device::flex())
-    };
-    let axis = |axis| if axis == 0 { AxisSpec::dynamic("batch") } else { AxisSpec::Static };
-    let spec = [InputSpec::new((0..D).map(axis).collect::<Vec<_>>())];
-    Ok(exporter.export_dynamic(folded, sample(2), sample(3), &spec, forward)?.into_bytes())
-}
-
-/// The exporter numbers its tensors; the mesh goes by names.
-fn rename(onnx: &[u8]) -> Result<Vec<u8>, ExportError> {
-    let mut model = ModelProto::parse_from_bytes(onnx).map_err(|e| ExportError::Names(e.to_string()))?;
-    let graph = model.graph.as_mut().ok_or_else(|| ExportError::Names("it has no graph".to_owned()))?;
+/// The exporter numbers its tensors, but the mesh goes by names; and it loses track of the batch where a series gets its height, so
+/// that is added here.
+fn finish(onnx: &[u8], series: bool) -> Result<Vec<u8>, ExportError> {
+    let fail = |reason: String| ExportError::Names(reason);
+    let mut model = ModelProto::parse_from_bytes(onnx).map_err(|error| fail(error.to_string()))?;
+    let graph = model.graph.as_mut().ok_or_else(|| fail("it has no graph".to_owned()))?;
     let ([input], [output]) = (graph.input.as_mut_slice(), graph.output.as_mut_slice()) else {
-        return Err(ExportError::Names("it has not exactly one input and one output".to_owned()));
+        return Err(fail("it has not exactly one input and one output".to_owned()));
     };
-    let renamed = [(input, INPUT), (output, OUTPUT)]
-        .map(|(value, name)| (std::mem::replace(&mut value.name, name.to_owned()), name));
+    let images = std::mem::replace(&mut input.name, INPUT.to_owned());
+    let logits = std::mem::replace(&mut output.name, OUTPUT.to_owned());
     for tensor in graph.node.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
-        if let Some((_, name)) = renamed.iter().find(|(old, _)| old == tensor) {
-            *tensor = (*name).to_owned();
+        if *tensor == logits {
+            OUTPUT.clone_into(tensor);
+        } else if *tensor == images && !series {
+            INPUT.clone_into(tensor);
         }
     }
-    model.write_to_bytes().map_err(|e| ExportError::Names(e.to_string()))
+    if series {
+        input.type_.mut_or_insert_default().mut_tensor_type().shape.mut_or_insert_default().dim.remove(HEIGHT_AXIS);
+        let mut axes = TensorProto::new();
+        HEIGHT_AXIS_NAME.clone_into(&mut axes.name);
+        axes.data_type = ONNX_INT64;
+        axes.dims = vec![1];
+        axes.int64_data = vec![HEIGHT_AXIS as i64];
+        graph.initializer.push(axes);
+        let mut node = NodeProto::new();
+        "Unsqueeze".clone_into(&mut node.op_type);
+        node.input = vec![INPUT.to_owned(), HEIGHT_AXIS_NAME.to_owned()];
+        node.output = vec![images];
+        graph.node.insert(0, node);
+    }
+    renumber(graph);
+    model.write_to_bytes().map_err(|error| fail(error.to_string()))
+}
+
+/// Numbers inner tensors from 0. The exporter counts on over all it has ever exported, so equal students would make different files,
+/// and a file's digest is its name in the mesh.
+fn renumber(graph: &mut GraphProto) {
+    let outputs = graph.node.iter().flat_map(|node| &node.output).filter(|name| *name != OUTPUT);
+    let names: BTreeMap<String, String> =
+        outputs.enumerate().map(|(number, name)| (name.clone(), format!("t{number}"))).collect();
+    graph.value_info.clear();
+    for tensor in graph.node.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
+        if let Some(name) = names.get(tensor) {
+            tensor.clone_from(name);
+        }
+    }
 }
 
 /// A student's constants, in the order in which [`Wrn::walk`] needs them.

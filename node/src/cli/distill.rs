@@ -11,12 +11,12 @@ use rocoin_models::teacher::Layout;
 
 /// Distils a teacher into students, one or more for each knowledge part, and writes a bundle
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, disable_version_flag = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_version_flag = true)]
 pub struct DistillArgs {
     #[command(subcommand)]
     command: Option<DistillCommand>,
     #[command(flatten)]
-    run: Option<RunArgs>,
+    run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,12 +31,18 @@ struct MergeArgs {
     /// The work folders; everything is collected in the first
     #[arg(required = true, value_name = "WORK")]
     works: Vec<PathBuf>,
+    /// The bundle: a folder, or a file if it ends in .tar
+    #[arg(long)]
+    out: PathBuf,
     #[command(flatten)]
     bundle: BundleArgs,
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
+    /// The bundle: a folder, or a file if it ends in .tar; OUT.work beside it holds the work
+    #[arg(long, required_unless_present = "list_feature_tensors")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     bundle: BundleArgs,
     /// Fleet file: the planner decides parts and their sizes, and their students unless --zoo does
@@ -104,14 +110,11 @@ struct RunArgs {
 #[derive(Debug, Args)]
 struct BundleArgs {
     /// The teacher, an ONNX classifier
-    #[arg(long, value_name = "ONNX")]
-    teacher: PathBuf,
+    #[arg(long, value_name = "ONNX", required = true)]
+    teacher: Option<PathBuf>,
     /// Directory with IDX files or an .npz, or the .npz
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// The bundle: a folder, or a file if it ends in .tar; OUT.work beside it holds the work
-    #[arg(long)]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    data: Option<PathBuf>,
     /// The model's name [default: the data's]
     #[arg(long)]
     name: Option<String>,
@@ -145,7 +148,7 @@ pub use training::run;
 
 #[cfg(feature = "distill")]
 mod training {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use anyhow::{Context as _, bail};
     use rocoin::bundle::Preprocess;
@@ -164,28 +167,22 @@ mod training {
     /// Whatever keeps the bundle from being made.
     pub fn run(args: DistillArgs) -> anyhow::Result<()> {
         let progress = to_stderr();
-        match (args.command, args.run) {
-            (Some(DistillCommand::Merge(args)), _) => {
-                let bundle = merge(&args.works, &finish(args.bundle), &*progress)?;
+        match args.command {
+            Some(DistillCommand::Merge(args)) => {
+                let bundle = merge(&args.works, &finish(args.out, args.bundle)?, &*progress)?;
                 report(&bundle, &*progress);
-                Ok(())
             }
-            (None, Some(args)) if args.list_feature_tensors => list_feature_tensors(&args),
-            (None, Some(args)) => {
-                match distill(&options(args)?, &*progress)? {
-                    Outcome::Bundle(bundle) => report(&bundle, &*progress),
-                    Outcome::Part { part, work } => {
-                        let work = work.display();
-                        progress.notice(&format!(
-                            "part {part} is trained, in {work}; join the parts with rocoin distill merge"
-                        ));
-                    }
-                    _ => {}
+            None if args.run.list_feature_tensors => list_feature_tensors(args.run)?,
+            None => match distill(&options(args.run)?, &*progress)? {
+                Outcome::Bundle(bundle) => report(&bundle, &*progress),
+                Outcome::Part { part, work } => {
+                    let work = work.display();
+                    progress
+                        .notice(&format!("part {part} is trained, in {work}; rocoin distill merge joins the parts"));
                 }
-                Ok(())
-            }
-            (None, None) => bail!("give --teacher, --data and --out, or merge; see rocoin distill --help"),
+            },
         }
+        Ok(())
     }
 
     fn report(bundle: &BundleDir, progress: &dyn Progress) {
@@ -193,12 +190,18 @@ mod training {
         progress.notice(&format!("bundle {path}, digest {}", bundle.digest()));
     }
 
-    fn finish(args: BundleArgs) -> FinishOptions {
-        let BundleArgs { teacher, data, out, name, version, part_dropout, jobs, replace } = args;
+    fn finish(out: PathBuf, args: BundleArgs) -> anyhow::Result<FinishOptions> {
+        let BundleArgs { teacher, data, name, version, part_dropout, jobs, replace } = args;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let command = std::env::args().skip(1).fold("rocoin".to_owned(), |line, argument| line + " " + &argument);
+        let (teacher, data) = sources(teacher, data)?;
         let jobs = jobs.unwrap_or(cpus);
-        FinishOptions { teacher, data, out, part_dropout, jobs, name, version, replace, command }
+        Ok(FinishOptions { teacher, data, out, part_dropout, jobs, name, version, replace, command })
+    }
+
+    /// The command line demands both, unless a subcommand is given.
+    fn sources(teacher: Option<PathBuf>, data: Option<PathBuf>) -> anyhow::Result<(PathBuf, PathBuf)> {
+        Ok((teacher.context("--teacher is missing")?, data.context("--data is missing")?))
     }
 
     fn options(args: RunArgs) -> anyhow::Result<DistillOptions> {
@@ -221,7 +224,7 @@ mod training {
             },
             resume: args.resume,
             part: args.part,
-            finish: finish(args.bundle),
+            finish: finish(args.out.context("--out is missing")?, args.bundle)?,
         })
     }
 
@@ -256,11 +259,12 @@ mod training {
         Some(Preprocess { scale: args.scale.unwrap_or(1.0), mean: or(&args.mean, 0.0), std: or(&args.std, 1.0) })
     }
 
-    fn list_feature_tensors(args: &RunArgs) -> anyhow::Result<()> {
-        let data = Dataset::load(&args.bundle.data)?;
-        let rank = Teacher::input_rank(&args.bundle.teacher)?;
+    fn list_feature_tensors(args: RunArgs) -> anyhow::Result<()> {
+        let (teacher, data) = sources(args.bundle.teacher, args.bundle.data)?;
+        let data = Dataset::load(&data)?;
+        let rank = Teacher::input_rank(&teacher)?;
         let data = if rank == Some(3) { data.into_images() } else { data };
-        for candidate in Teacher::candidates(&args.bundle.teacher, data.shape(), args.layout)? {
+        for candidate in Teacher::candidates(&teacher, data.shape(), args.layout)? {
             #[expect(clippy::print_stdout, reason = "the list is what was asked for")]
             {
                 println!("{candidate}");

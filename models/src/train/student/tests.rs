@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::fixture::{Quadrants, preprocess, views};
 use super::*;

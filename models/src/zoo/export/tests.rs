@@ -1,4 +1,3 @@
-use burn::tensor::Device;
 use rocoin::bundle::Preprocess;
 use rocoin::planner::zoo::ZOO;
 use tract_onnx::prelude::*;
@@ -14,7 +13,8 @@ fn student(shape: &[usize]) -> (Student, PartialHead, Vec<f32>) {
     let mut student = Student::new(ZOO[0], shape, preprocess, 6, 3).unwrap();
     let mut random = Random::new(1, 1);
     let images: Vec<f32> = (0..8 * shape.iter().product::<usize>()).map(|_| 10.0 + 5.0 * random.normal()).collect();
-    for list in &mut student.weights.trained[student.weights.conv_count()..] {
+    let convs = student.weights.conv_count();
+    for list in &mut student.weights.trained[convs..] {
         list.iter_mut().for_each(|x| *x += 0.2 * random.normal());
     }
     for _ in 0..100 {
@@ -46,7 +46,7 @@ fn tract(onnx: &[u8], shape: &[usize], images: &[f32]) -> Vec<f32> {
     let shape: Vec<usize> = std::iter::once(batch).chain(shape.iter().copied()).collect();
     model.set_input_fact(0, f32::fact(&shape).into()).unwrap();
     let model = model.into_optimized().unwrap().into_runnable().unwrap();
-    let outputs = model.run(tvec!(Tensor::from_shape(&shape, images).unwrap().into())).unwrap();
+    let outputs = model.run(tvec!(tract_onnx::prelude::Tensor::from_shape(&shape, images).unwrap().into())).unwrap();
     outputs[0].to_plain_array_view::<f32>().unwrap().iter().copied().collect()
 }
 
@@ -60,7 +60,7 @@ fn training_inference_and_the_exported_file_agree_on_images_and_series() {
         let exported = tract(&onnx, shape, &images);
         let largest = inference.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
         for ((a, b), c) in training.iter().zip(&inference).zip(&exported) {
-            assert!((a - b).abs() < 1e-2 * largest, "training {a}, inference {b}, largest {largest}");
+            assert!((a - b).abs() < 1e-3 * largest, "training {a}, inference {b}, largest {largest}");
             assert!((b - c).abs() < 1e-5 * largest, "inference {b}, exported {c}, largest {largest}");
         }
         let difference = compare(&student, &head, &images, &|image| tract(&onnx, shape, image));
@@ -92,4 +92,12 @@ fn an_answer_that_is_not_ours_is_seen() {
     let (student, head, images) = student(&[1, 8, 8]);
     assert_eq!(compare(&student, &head, &images, &|_| vec![f32::NAN; 5]).absolute, f32::INFINITY);
     assert_eq!(compare(&student, &head, &images, &|_| vec![]).absolute, f32::INFINITY);
+}
+
+#[test]
+fn equal_students_make_equal_files() {
+    for shape in [&[2, 9, 12][..], &[3, 20]] {
+        let (student, head, _) = student(shape);
+        assert_eq!(export_student(&student, &head).unwrap(), export_student(&student, &head).unwrap());
+    }
 }
