@@ -31,11 +31,8 @@ pub(super) struct Gradients {
 /// Normalises each column of `input`, `[rows, channels]`, where gamma and beta are one value per channel.
 pub(super) fn batch_norm_forward(input: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> Normalised {
     let channels = gamma.len();
-    let mut result = Normalised {
-        output: vec![0.0; input.len()],
-        mean: vec![0.0; channels],
-        variance: vec![0.0; channels],
-    };
+    let mut result =
+        Normalised { output: vec![0.0; input.len()], mean: vec![0.0; channels], variance: vec![0.0; channels] };
     Arch::new().dispatch(
         #[inline(always)]
         || {
@@ -61,8 +58,7 @@ pub(super) fn batch_norm_backward(
     output_gradient: &[f32],
 ) -> Gradients {
     let channels = gamma.len();
-    let mut result =
-        Gradients { input: vec![0.0; input.len()], gamma: vec![0.0; channels], beta: vec![0.0; channels] };
+    let mut result = Gradients { input: vec![0.0; input.len()], gamma: vec![0.0; channels], beta: vec![0.0; channels] };
     Arch::new().dispatch(
         #[inline(always)]
         || {
