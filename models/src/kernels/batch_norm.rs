@@ -5,6 +5,7 @@
 
 use pulp::Arch;
 
+use super::buffers;
 use super::gather::{BLOCK, window};
 
 /// Rows summed in single precision before the sum goes to double precision.
@@ -32,7 +33,7 @@ pub(super) struct Gradients {
 pub(super) fn batch_norm_forward(input: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32) -> Normalised {
     let channels = gamma.len();
     let mut result =
-        Normalised { output: vec![0.0; input.len()], mean: vec![0.0; channels], variance: vec![0.0; channels] };
+        Normalised { output: buffers::take(input.len()), mean: vec![0.0; channels], variance: vec![0.0; channels] };
     Arch::new().dispatch(
         #[inline(always)]
         || {
@@ -58,7 +59,8 @@ pub(super) fn batch_norm_backward(
     output_gradient: &[f32],
 ) -> Gradients {
     let channels = gamma.len();
-    let mut result = Gradients { input: vec![0.0; input.len()], gamma: vec![0.0; channels], beta: vec![0.0; channels] };
+    let mut result =
+        Gradients { input: buffers::take(input.len()), gamma: vec![0.0; channels], beta: vec![0.0; channels] };
     Arch::new().dispatch(
         #[inline(always)]
         || {
