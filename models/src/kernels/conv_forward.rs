@@ -2,6 +2,7 @@
 
 use pulp::Arch;
 
+use super::buffers;
 use super::gather::{BLOCK, Gather, Pixels};
 use super::geometry::{Geometry, PaddedImage};
 
@@ -19,7 +20,7 @@ pub(super) fn conv_forward(geometry: &Geometry, input: &[f32], weight: &[f32]) -
         }
     }
     let weights = pack(g, weight);
-    let mut output = vec![0.0; g.batch * height * width * g.out_channels];
+    let mut output = buffers::take(g.batch * height * width * g.out_channels);
     let arch = Arch::new();
     let inputs = input.chunks_exact(g.input[0] * g.input[1] * g.in_channels);
     for (image, target) in inputs.zip(output.chunks_exact_mut(height * width * g.out_channels)) {

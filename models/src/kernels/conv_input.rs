@@ -5,6 +5,7 @@
 
 use pulp::Arch;
 
+use super::buffers;
 use super::gather::{BLOCK, Gather, Pixels};
 use super::geometry::{Geometry, PaddedImage};
 
@@ -26,7 +27,10 @@ pub(super) fn conv_input_gradient(geometry: &Geometry, output_gradient: &[f32], 
         .flat_map(|row| (0..g.stride[1]).map(move |column| [row, column]))
         .filter_map(|phase| Phase::new(g, phase, run_pitch, weight))
         .collect();
-    let mut gradient = vec![0.0; g.batch * g.input[0] * g.input[1] * g.in_channels];
+    let mut gradient = buffers::take(g.batch * g.input[0] * g.input[1] * g.in_channels);
+    if phases.len() < g.stride[0] * g.stride[1] {
+        gradient.fill(0.0);
+    }
     let arch = Arch::new();
     let images = output_gradient.chunks_exact(height * width * g.out_channels);
     for (image, target) in images.zip(gradient.chunks_exact_mut(g.input[0] * g.input[1] * g.in_channels)) {

@@ -10,6 +10,7 @@
 //! ours. Vector instructions come from `pulp`, chosen when the program runs.
 
 mod batch_norm;
+mod buffers;
 mod conv_forward;
 mod conv_input;
 mod conv_weight;

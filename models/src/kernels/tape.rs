@@ -8,6 +8,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{AutodiffBackend, Flex};
 
 use super::batch_norm::batch_norm_backward;
+use super::buffers::recycle;
 use super::conv_input::conv_input_gradient;
 use super::conv_weight::conv_weight_gradient;
 use super::geometry::Geometry;
@@ -73,6 +74,8 @@ impl Backward<Flex, 2> for ConvBackward {
             let values = conv_weight_gradient(&geometry, values(&input.to_contiguous()), values(&gradient));
             grads.register::<Flex>(node.id, tensor::<4>(values, dims(&weight)));
         }
+        recycle(gradient);
+        recycle(input);
     }
 }
 
@@ -114,5 +117,7 @@ impl Backward<Flex, 3> for BatchNormBackward {
         if let Some(node) = beta_node {
             grads.register::<Flex>(node.id, tensor(result.beta, [shape[3]]));
         }
+        recycle(gradient);
+        recycle(input);
     }
 }

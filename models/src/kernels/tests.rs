@@ -1,7 +1,7 @@
 //! The kernels against burn's own operations, and against finite differences.
 
 use burn::tensor::module;
-use burn::tensor::ops::{ConvOptions, PaddedConvOptions};
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::{batch_norm_relu, conv2d};
@@ -32,7 +32,7 @@ fn convolution_and_its_gradients_equal_burns_own() {
 
         let ours = conv2d(x.clone(), w.clone(), stride);
         let padding = [kernel / 2; 2];
-        let options = PaddedConvOptions::from(ConvOptions::new(stride, padding, [1, 1], 1));
+        let options = ConvOptions::new(stride, padding, [1, 1], 1);
         let burns = module::conv2d(x.clone().permute([0, 3, 1, 2]), w.clone(), None, options).permute([0, 2, 3, 1]);
 
         let case = format!("{input:?} to {out}, kernel {kernel}, stride {stride:?}");
@@ -87,9 +87,9 @@ fn gradients_of_a_small_network_agree_with_finite_differences() {
         (output * direction.clone()).sum()
     };
 
-    let gradient: Vec<f32> = w.grad(&loss(w.clone()).backward()).unwrap().into_data().to_vec().unwrap();
+    let gradient: Vec<f32> = w.grad(&loss(w.clone()).backward()).unwrap().into_data().try_to_vec().unwrap();
 
-    let weights: Vec<f32> = w.clone().into_data().to_vec().unwrap();
+    let weights: Vec<f32> = w.clone().into_data().try_to_vec().unwrap();
     let step = 1e-3;
     let moved = |index: usize, by: f32| {
         let mut weights = weights.clone();
@@ -133,8 +133,8 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 /// Within 1e-4 of the largest value.
 fn assert_close<const D: usize>(ours: &Tensor<D>, theirs: &Tensor<D>, what: &str) {
     assert_eq!(ours.dims(), theirs.dims(), "{what}");
-    let ours: Vec<f32> = ours.clone().into_data().to_vec().unwrap();
-    let theirs: Vec<f32> = theirs.clone().into_data().to_vec().unwrap();
+    let ours: Vec<f32> = ours.clone().into_data().try_to_vec().unwrap();
+    let theirs: Vec<f32> = theirs.clone().into_data().try_to_vec().unwrap();
     let largest = theirs.iter().fold(1e-3_f32, |largest, value| largest.max(value.abs()));
     let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst <= 1e-4 * largest, "{what}: off by {worst}, largest value {largest}");
