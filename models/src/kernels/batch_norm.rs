@@ -171,10 +171,7 @@ impl<const B: usize> Affine<B> {
         result.gamma[first..first + B].copy_from_slice(&gamma);
         result.beta[first..first + B].copy_from_slice(&beta);
         let share = single(1.0 / count(input, channels));
-        let mut scale = [0.0; B];
-        for b in 0..B {
-            scale[b] = self.gamma[b] * self.inverse[b];
-        }
+        let scale: [f32; B] = std::array::from_fn(|b| self.gamma[b] * self.inverse[b]);
         let rows = input.chunks_exact(channels).zip(gradient.chunks_exact(channels));
         for (to, (value, gradient)) in result.input.chunks_exact_mut(channels).zip(rows) {
             let value: &[f32; B] = window(value, first);
@@ -231,7 +228,6 @@ fn step(value: f32) -> f32 {
 
 /// Rows of the input, as a divisor.
 #[inline(always)]
-#[allow(clippy::cast_precision_loss)]
 fn count(input: &[f32], channels: usize) -> f64 {
     (input.len() / channels) as f64
 }

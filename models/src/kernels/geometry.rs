@@ -59,10 +59,7 @@ impl Geometry {
     pub(super) fn taps(&self, axis: usize, phase: usize) -> Vec<usize> {
         let range = if axis == 0 { self.kernel_rows() } else { 0..self.kernel[1] };
         let position = phase + self.padding()[axis];
-        range
-            .rev()
-            .filter(|tap| (position + self.stride[axis] - tap % self.stride[axis]) % self.stride[axis] == 0)
-            .collect()
+        range.rev().filter(|tap| position % self.stride[axis] == tap % self.stride[axis]).collect()
     }
 
     /// Where the first of [`Self::taps`] meets the output, for the first input pixel of the phase; counted from the

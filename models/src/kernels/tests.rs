@@ -89,7 +89,7 @@ fn gradients_of_a_small_network_agree_with_finite_differences() {
 
     let gradient: Vec<f32> = w.grad(&loss(w.clone()).backward()).unwrap().into_data().try_to_vec().unwrap();
 
-    let weights: Vec<f32> = w.clone().into_data().try_to_vec().unwrap();
+    let weights: Vec<f32> = w.into_data().try_to_vec().unwrap();
     let step = 1e-3;
     let moved = |index: usize, by: f32| {
         let mut weights = weights.clone();
