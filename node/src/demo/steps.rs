@@ -41,49 +41,60 @@ impl Stage {
     pub(super) fn play(mut self) -> anyhow::Result<Vec<StepReport>> {
         self.screen.header();
         self.load.take_outcomes();
-        let mut steps = vec![self.watch("steady", Stage::whole)?];
+        let mut steps = vec![self.watch("steady", Instant::now(), Stage::whole)?];
 
         let victims = victims::one_per_group(&self.status()?);
+        let start = Instant::now();
         self.kill(&victims)?;
-        steps.push(self.watch("kill-one-per-group", Stage::whole)?);
+        steps.push(self.watch("kill-one-per-group", start, Stage::whole)?);
 
         let frozen = victims::follower(&self.status()?).and_then(|id| self.mesh.index_of(id));
+        let start = Instant::now();
         if let Some(node) = frozen {
             self.mesh.node(node).freeze()?;
             self.load.retarget(&self.mesh)?;
         }
-        steps.push(self.watch("freeze", Stage::whole)?);
+        steps.push(self.watch("freeze", start, Stage::whole)?);
         if let Some(node) = frozen {
             self.mesh.node(node).thaw()?;
         }
         self.bring_back()?;
 
         let leader = self.status()?.leader.into_iter().collect();
+        let start = Instant::now();
         self.kill(&leader)?;
-        steps.push(self.watch("kill-leader", Stage::whole)?);
+        steps.push(self.watch("kill-leader", start, Stage::whole)?);
         self.bring_back()?;
 
         let group = victims::whole_group(&self.status()?);
+        let start = Instant::now();
         self.kill(&group)?;
-        steps.push(self.watch("kill-group", Stage::whole)?);
+        steps.push(self.watch("kill-group", start, Stage::whole)?);
 
         let well: Vec<usize> = self.mesh.well().map(|(node, _)| node).collect();
         let (left, right): (Vec<usize>, Vec<usize>) = well.iter().partition(|node| **node % 2 == 0);
+        let start = Instant::now();
         self.mesh.partition(&[&left, &right])?;
         let sides = [left, right];
-        steps.push(self.watch("partition", |stage| sides.iter().all(|side| stage.side_is_whole(side)))?);
+        steps.push(self.watch("partition", start, |stage| sides.iter().all(|side| stage.side_is_whole(side)))?);
 
+        let start = Instant::now();
         self.mesh.heal()?;
-        steps.push(self.watch("heal", Stage::whole)?);
+        steps.push(self.watch("heal", start, Stage::whole)?);
 
+        let start = Instant::now();
         self.start_dead()?;
-        steps.push(self.watch("restore", Stage::whole)?);
+        steps.push(self.watch("restore", start, Stage::whole)?);
         Ok(steps)
     }
 
-    /// Lets the load run on and watches until `recovered` holds and some time after.
-    fn watch(&mut self, event: &'static str, recovered: impl Fn(&Self) -> bool) -> anyhow::Result<StepReport> {
-        let start = Instant::now();
+    /// What happened at `start` is done: lets the load run on and watches until `recovered` holds and some time after.
+    fn watch(
+        &mut self,
+        event: &'static str,
+        start: Instant,
+        recovered: impl Fn(&Self) -> bool,
+    ) -> anyhow::Result<StepReport> {
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut whole_since: Option<Instant> = None;
         loop {
