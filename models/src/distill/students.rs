@@ -60,8 +60,10 @@ pub(super) fn train(
     let queue = Mutex::new(order);
     let results: Mutex<Vec<Option<TrainedStudent>>> = Mutex::new(tasks.iter().map(|_| None).collect());
     let (stop, failure) = (AtomicBool::new(false), Mutex::new(None));
+    // A function of its own, so that the queue's lock is not held while a student trains.
+    let next = || locked(&queue).pop().filter(|_| !stop.load(Ordering::Relaxed));
     let worker = || {
-        while let Some(at) = locked(&queue).pop().filter(|_| !stop.load(Ordering::Relaxed)) {
+        while let Some(at) = next() {
             match train_one(prepared, work, &views, filters, &tasks[at], &stop, progress) {
                 Ok(student) => locked(&results)[at] = Some(student),
                 Err(error) => {
