@@ -1,11 +1,17 @@
 //! The manifest of a bundle (`manifest.json`, schema `rocoin.bundle/1`): what distillation produces and the mesh deploys.
 
+mod check;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::check::{is_name, is_version};
 use crate::id::{Digest, PartId};
 
 /// The schema this version reads and writes.
 pub const SCHEMA: &str = "rocoin.bundle/1";
+
+/// Bytes of a `manifest.json` at most: a larger one is neither fetched nor read. Ours: room for the accuracy of 3^10 combinations.
+pub const MANIFEST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// `manifest.json`. Its SHA-256 is the bundle's digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,9 +19,9 @@ pub const SCHEMA: &str = "rocoin.bundle/1";
 pub struct Manifest {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// The model's name, as clients ask for it.
+    /// The model's name, as clients ask for it: see [`is_name`].
     pub name: String,
-    /// Dotted numbers, e.g. `1` or `1.2`.
+    /// Dotted numbers, e.g. `1` or `1.2`: see [`is_version`].
     pub version: String,
     /// Number of classes: the length of every logit vector.
     pub classes: usize,
@@ -193,46 +199,5 @@ impl Manifest {
         self.parts
             .iter()
             .find_map(|part| part.students.iter().find(|s| s.digest() == Some(digest)).map(|s| (part.part, s)))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if self.schema != SCHEMA {
-            return Err(format!("schema is {:?}; this version reads {SCHEMA:?}", self.schema));
-        }
-        if self.classes == 0 || self.labels.len() != self.classes || self.merge.bias.len() != self.classes {
-            return Err(format!(
-                "classes is {}, but there are {} labels and {} biases",
-                self.classes,
-                self.labels.len(),
-                self.merge.bias.len()
-            ));
-        }
-        if self.merge.kind != "sum" {
-            return Err(format!("merge.kind is {:?}; only \"sum\" is known", self.merge.kind));
-        }
-        if !(2..=3).contains(&self.input.shape.len()) || self.input.elements() == 0 {
-            return Err(format!("input.shape is {:?}; it is [C,H,W] or [C,L], none zero", self.input.shape));
-        }
-        if self.parts.is_empty() || self.parts.len() > usize::from(u16::MAX) {
-            return Err("parts: there must be at least one".to_owned());
-        }
-        for (k, part) in self.parts.iter().enumerate() {
-            if usize::from(part.part.0) != k {
-                return Err(format!("parts[{k}].part is {}; parts are numbered from 0 without a gap", part.part));
-            }
-            if part.students.is_empty() {
-                return Err(format!("parts[{k}].students is empty"));
-            }
-            for student in &part.students {
-                if student.digest().is_none() {
-                    return Err(format!("parts[{k}]: sha256 of {} is not 64 hexadecimal digits", student.file));
-                }
-                let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-                if student.file.is_empty() || student.file.starts_with('.') || !student.file.chars().all(plain) {
-                    return Err(format!("parts[{k}]: {:?} is not a plain file name", student.file));
-                }
-            }
-        }
-        Ok(())
     }
 }

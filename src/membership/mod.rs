@@ -31,4 +31,4 @@ pub use machine::{MEMBERS_MAX, Membership};
 pub use member::{Me, Member, State};
 pub use message::{Message, Start};
 pub use port::{Claimant, Event, Input, Output, Reason};
-pub use record::{Deployment, Holding, Record, RecordError};
+pub use record::{Deployment, Holding, NAME_BYTES_MAX, Record, RecordError, VERSION_BYTES_MAX};

@@ -35,7 +35,7 @@ pub struct Record {
     pub uptime_class: u8,
     /// Where it listens, as multiaddr text.
     pub addresses: Vec<String>,
-    /// Where its HTTP interface listens (`host:port`), if anybody else may use it.
+    /// Where its HTTP interface listens, as `host:port`. With a loopback host only programs on its own machine reach it.
     pub http: Option<String>,
     /// The bundles it keeps.
     pub bundles: Vec<Holding>,
@@ -58,8 +58,9 @@ pub struct Holding {
     pub whole: bool,
 }
 
-/// What an operator asked the fleet to serve; the greater (sequence, bundle) wins.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What an operator asked the fleet to serve. The greatest by sequence, then version, then bundle is served; that order
+/// is made by [`crate::deployment`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     /// Rises with every deployment.
     pub sequence: u64,

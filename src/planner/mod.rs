@@ -23,6 +23,7 @@ pub use plan::{Group, Holding, Objective, ParseNameError, Plan, PlanOptions, Rep
 pub use prospect::{Prospect, Task, prospect};
 pub use replan::{DeviceDiff, PlanDiff, Replan, replan};
 pub use students::{AccuracyTable, Student, Students};
+pub use survival::PARTS_MAX;
 
 use crate::fleet::{Device, Fleet};
 use placement::NoRoom;

@@ -8,7 +8,7 @@
 use super::students::AccuracyTable;
 
 /// The most parts a plan can have: 2^K numbers are kept.
-pub(crate) const PARTS_MAX: usize = 12;
+pub const PARTS_MAX: usize = 12;
 
 /// A set of parts, a bit each.
 pub(crate) type PartSet = usize;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rocoin::planner::PARTS_MAX;
+
 use crate::bundle_dir::BundleError;
 use crate::data::DataError;
 use crate::evaluate::PartialLogitsError;
@@ -55,9 +57,10 @@ pub enum DistillError {
         /// Of the data.
         data: usize,
     },
-    /// More parts than filters, or none.
+    /// None, more than filters, or more than a plan can have.
     #[error(
-        "--parts {parts}: the teacher's last feature map has {filters} filters, so 1 to {filters} parts are possible"
+        "--parts {parts}: the teacher's last feature map has {filters} filters and a plan has at most {PARTS_MAX} parts, so 1 to {} \
+         are possible", filters.min(&PARTS_MAX)
     )]
     Parts {
         /// K.

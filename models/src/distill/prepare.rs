@@ -1,8 +1,8 @@
 //! Everything that is read and checked before anything is trained.
 
-use rocoin::bundle::Preprocess;
+use rocoin::bundle::{self, Preprocess};
 use rocoin::planner::zoo::{Architecture, ZOO};
-use rocoin::planner::{Task, prospect};
+use rocoin::planner::{PARTS_MAX, Task, prospect};
 
 use super::settings::{SCHEMA, Settings, Share};
 use super::subset::Subset;
@@ -25,6 +25,7 @@ impl Prepared {
         check_options(options)?;
         let finish = &options.finish;
         let data = load(finish)?;
+        check_name(finish.name.as_deref().unwrap_or(&data.name))?;
         let preprocess =
             options.teacher.preprocess.as_ref().map(|given| per_channel(given, data.shape()[0])).transpose()?;
         let teacher_options = TeacherOptions { preprocess: preprocess.clone(), ..options.teacher.clone() };
@@ -105,6 +106,16 @@ fn load(finish: &FinishOptions) -> Result<Dataset, DistillError> {
     Ok(if rank == Some(3) { data.into_images() } else { data })
 }
 
+/// The manifest would be refused for its name after all the training.
+fn check_name(name: &str) -> Result<(), DistillError> {
+    if bundle::is_name(name) {
+        return Ok(());
+    }
+    Err(DistillError::Options(format!(
+        "{name:?} cannot be the model's name: give another with --name, 1 to 64 letters, digits, points, hyphens or underscores"
+    )))
+}
+
 fn check_classes(data: &Dataset, teacher: &Teacher) -> Result<(), DistillError> {
     if teacher.classes() == data.classes {
         return Ok(());
@@ -129,8 +140,6 @@ fn per_channel(given: &Preprocess, channels: usize) -> Result<Preprocess, Distil
 /// What would otherwise be found out after hours.
 fn check_options(options: &DistillOptions) -> Result<(), DistillError> {
     let (train, finish) = (&options.train, &options.finish);
-    let version =
-        finish.version.split('.').all(|number| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()));
     let checks = [
         (train.epochs >= 1, "--epochs: at least 1"),
         (train.batch >= 2, "--batch: at least 2"),
@@ -140,7 +149,10 @@ fn check_options(options: &DistillOptions) -> Result<(), DistillError> {
         (train.learning_rate > 0.0 && train.learning_rate.is_finite(), "--learning-rate: above 0"),
         ((0.0..1.0).contains(&finish.part_dropout), "--part-dropout: at least 0 and below 1"),
         (finish.jobs >= 1, "--jobs: at least 1"),
-        (version, "--version: numbers with dots between, e.g. 1 or 1.2"),
+        (
+            bundle::is_version(&finish.version),
+            "--version: numbers with dots between, e.g. 1 or 1.2; at most 32 characters",
+        ),
     ];
     match checks.iter().find(|(holds, _)| !holds) {
         Some((_, problem)) => Err(DistillError::Options((*problem).to_owned())),
@@ -153,7 +165,7 @@ fn shares(choice: &Choice, teacher: &Teacher, data: &Dataset) -> Result<Vec<Shar
     match choice {
         Choice::Fixed { parts, zoo } => {
             let parts = *parts;
-            if parts == 0 || parts > filters {
+            if parts == 0 || parts > filters.min(PARTS_MAX) {
                 return Err(DistillError::Parts { parts, filters });
             }
             let students = smallest_first(zoo, data);

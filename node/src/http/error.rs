@@ -77,9 +77,10 @@ impl IntoResponse for HttpError {
         let status = self.status();
         let body = Json(json!({ "error": self.to_string() }));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let seconds = match &self {
-                Self::Request(RequestError::Overloaded { retry_after }) => retry_after.as_secs_f64().ceil().max(1.0),
-                _ => 1.0,
+            let seconds = if let Self::Request(RequestError::Overloaded { retry_after }) = &self {
+                retry_after.as_secs_f64().ceil().max(1.0)
+            } else {
+                1.0
             };
             return (status, [(header::RETRY_AFTER, seconds.to_string())], body).into_response();
         }

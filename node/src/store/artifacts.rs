@@ -9,15 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocoin::blob::Blob;
-use rocoin::bundle::Manifest;
+use rocoin::bundle::{MANIFEST_BYTES_MAX, Manifest};
 use rocoin::id::Digest;
 
 use crate::files::{FileError, create_private_dir, failed, read_bounded, write_atomic};
 
 /// Bytes of an artifact at most: the largest student a small device would hold.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
-/// Bytes of a manifest at most, the accuracy table of many combinations included.
-const MANIFEST_BYTES_MAX: u64 = 4 << 20;
 
 /// Why an artifact cannot be used.
 #[derive(Debug, thiserror::Error)]

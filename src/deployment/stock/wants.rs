@@ -1,11 +1,9 @@
 //! What this node lacks, most urgent first.
 
 use super::Stock;
-use crate::bundle::{Manifest, StudentCard};
+use crate::bundle::{MANIFEST_BYTES_MAX, Manifest, StudentCard};
 use crate::id::Digest;
 
-/// Bytes of a manifest. A larger one is not fetched. Ours: room for the accuracy of 3^10 combinations.
-const MANIFEST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Sure holders that a student has to have outside its group. From the design.
 const KEEPERS_MIN: usize = 3;
 

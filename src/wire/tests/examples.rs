@@ -75,7 +75,7 @@ fn memberships() -> Vec<Example> {
         ("membership ack", Kind::Ack { seq: 1 }),
         ("membership ping request", Kind::PingRequest { seq: 1, target: member }),
         ("membership reached", Kind::Reached { seq: 1, stamp }),
-        ("membership nack", Kind::Nack { seq: 1, linked: true }),
+        ("membership nack", Kind::Nack { seq: 1 }),
         ("membership gossip", Kind::Gossip),
         (
             "membership digest",
