@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) use bundle::{Bundle, bundle, image, newer_bundle};
 pub(crate) use fleet::{agreed, epoch, holders, one_of_each_part, serving, start, well_options};
-pub(crate) use load::{Load, Tally};
+pub(crate) use load::Load;
 
 /// Long against everything that is awaited, on a machine that does other things too.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
