@@ -37,8 +37,12 @@ use crate::id::{Digest, NodeId};
 use crate::inference::{self, Coordinator, ReplicaQueue, coordinator, replica};
 use crate::leadership::{self, Leadership};
 use crate::membership::{self, Membership, Record};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::Message;
+
+/// From the word that this node leaves until it does: time for the leader to plan without it, and for others to load what
+/// it held. It goes on answering meanwhile. Ours.
+const DRAIN_NOTICE: Duration = Duration::from_secs(1);
 
 /// The shell's tag for a client's open request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +87,11 @@ pub struct Node {
     routes: Routes,
     /// Whether the members, or what they tell, may have changed since the machines were last told.
     view_is_stale: bool,
-    draining: bool,
+    /// Whether its coordinator and its replicas told each other something that is not worked off yet.
+    spoke_to_itself: bool,
+    draining_since: Option<Instant>,
+    /// Whether [`DRAIN_NOTICE`] has passed.
+    notice_is_over: bool,
     drained: bool,
     outputs: VecDeque<Output>,
 }
@@ -115,13 +123,13 @@ impl Node {
             observations: Observations::default(),
             routes: Routes::default(),
             view_is_stale: true,
-            draining: false,
+            spoke_to_itself: false,
+            draining_since: None,
+            notice_is_over: false,
             drained: false,
             outputs: VecDeque::new(),
         };
-        if let Some((digest, manifest)) = node.stock.serving().map(|(digest, m)| (digest, Arc::clone(m))) {
-            node.leadership.handle(now, leadership::Input::Bundle { digest, manifest });
-        }
+        node.tell_desired(now);
         node.settle(now);
         node
     }
@@ -160,6 +168,13 @@ impl Node {
                 self.stock.handle(now, deployment::Input::ChunkRead { to, artifact, offset, chunk });
             }
             Input::Persisted { write, result } => {
+                if let Err(reason) = &result
+                    && !self.promises.awaits(write)
+                {
+                    let reason = reason.clone();
+                    let event = leadership::Event::PersistFailed { reason };
+                    self.outputs.push_back(Output::Event(Event::Leadership(event)));
+                }
                 if let Some(input) = self.promises.confirm(write, result) {
                     self.leadership.handle(now, input);
                 }
@@ -188,6 +203,9 @@ impl Node {
             self.leadership.poll_timeout(),
             self.stock.poll_timeout(),
             self.coordinator.poll_timeout(),
+            self.draining_since
+                .filter(|_| !self.notice_is_over)
+                .map(|since| (since + DRAIN_NOTICE, "leave after notice")),
         ]
         .into_iter()
         .flatten()
@@ -232,10 +250,9 @@ impl Node {
     }
 
     fn drain(&mut self, now: Instant) {
-        if !self.draining {
-            self.draining = true;
+        if self.draining_since.is_none() {
+            self.draining_since = Some(now);
             self.coordinator.handle(now, coordinator::Input::Drain);
-            self.replicas.handle(now, replica::Input::Drain);
         }
     }
 }

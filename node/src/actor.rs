@@ -3,6 +3,7 @@
 //! It never waits for anything else: students run on workers, the disk has its own threads, each peer's streams have theirs.
 
 mod handle;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -246,6 +247,9 @@ impl<M: Machine> Actor<M> {
     }
 
     fn on_event(&self, event: Event) {
+        if let Some(text) = warnings::of(&event) {
+            tracing::warn!("{text}");
+        }
         match &event {
             Event::Membership(event) => tracing::info!(?event, "membership"),
             Event::Leadership(event) => tracing::info!(?event, "leadership"),

@@ -59,6 +59,13 @@ impl FileError {
     }
 }
 
+impl FileError {
+    /// Whether the content is missing or damaged for good, rather than out of reach for now.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_absent() || matches!(self, Self::Content { .. } | Self::TooLarge { .. })
+    }
+}
+
 /// Turns an I/O error into one that names the action and the path.
 pub(crate) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
     move |reason| FileError::Io { action, path: path.to_owned(), reason }

@@ -36,6 +36,11 @@ impl Promises {
         Some(self.next())
     }
 
+    /// Whether leadership waits for just this write, and so reports its failure itself.
+    pub(super) fn awaits(&self, write: WriteId) -> bool {
+        self.awaited == Some(write)
+    }
+
     /// A write is finished. Writes contain all of earlier ones, so a later success keeps the promise too.
     pub(super) fn confirm(&mut self, write: WriteId, result: Result<(), String>) -> Option<leadership::Input> {
         let awaited = self.awaited?;

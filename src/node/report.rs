@@ -1,5 +1,7 @@
 //! What a node shows of itself.
 
+use std::collections::BTreeSet;
+
 use super::Node;
 use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
 use crate::bundle::Manifest;
@@ -38,7 +40,7 @@ impl Node {
             members,
             open_requests: self.coordinator.open_requests(),
             queued_jobs: self.replicas.waiting(),
-            draining: self.draining,
+            draining: self.draining_since.is_some(),
         }
     }
 
@@ -52,12 +54,14 @@ impl Node {
             .map(|(k, part)| {
                 let group = groups(part.part);
                 let arch = group.and_then(|g| manifest.student(g.student)).map(|(_, card)| card.arch.clone());
-                let ready = self.routes.parts().get(k).map_or(&[][..], Vec::as_slice);
+                let routes = self.routes.parts().get(k).map_or(&[][..], Vec::as_slice);
+                // While it changes its student, a node has two of one part.
+                let ready: BTreeSet<_> = routes.iter().map(|route| route.replica).collect();
                 PartSnapshot {
                     part: part.part,
                     group: group.map(|g| g.members.clone()).unwrap_or_default(),
                     student: arch,
-                    ready: ready.iter().map(|route| route.replica).collect(),
+                    ready: ready.into_iter().collect(),
                 }
             })
             .collect()

@@ -1,8 +1,9 @@
 //! Lets the machines' outputs reach each other until all are quiet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Event, Node, Output};
+use super::{DRAIN_NOTICE, Event, Node, Output};
 use crate::id::{Digest, NodeId};
 use crate::inference::coordinator::FailureReason;
 use crate::inference::{self, coordinator, replica};
@@ -23,10 +24,12 @@ impl Node {
             self.drain_coordinator(now);
             self.drain_replicas(now);
             self.tell_record(now);
-            if !std::mem::take(&mut self.view_is_stale) {
+            let again = std::mem::take(&mut self.spoke_to_itself);
+            if std::mem::take(&mut self.view_is_stale) {
+                self.tell_view(now);
+            } else if !again {
                 break;
             }
-            self.tell_view(now);
         }
         self.leave_when_drained(now);
     }
@@ -90,14 +93,12 @@ impl Node {
                     }
                     (self.record.bundles, self.record.ready, self.record.desired) = (bundles, ready, desired);
                     self.view_is_stale = true;
+                    self.tell_desired(now);
                 }
                 deployment::Output::Manifest { digest, manifest } => {
                     self.manifests.insert(digest, manifest);
                     self.view_is_stale = true;
-                    if let Some((digest, manifest)) = self.stock.serving() {
-                        let manifest = manifest.clone();
-                        self.leadership.handle(now, leadership::Input::Bundle { digest, manifest });
-                    }
+                    self.tell_desired(now);
                 }
                 deployment::Output::Event(event) => self.outputs.push_back(Output::Event(Event::Deployment(event))),
             }
@@ -143,7 +144,7 @@ impl Node {
     fn send_inference(&mut self, now: Instant, to: NodeId, message: inference::Message, blob: Blob) {
         if to == self.me {
             self.take_inference(now, to, message, blob);
-            self.view_is_stale = true; // one more round, so that what this caused is drained
+            self.spoke_to_itself = true;
         } else {
             self.send(to, Message::Inference(message), blob);
         }
@@ -158,10 +159,18 @@ impl Node {
     fn tell_record(&mut self, now: Instant) {
         let minutes = now.since(self.started).as_secs() / 60 + 1;
         self.record.uptime_class = u8::try_from(minutes.ilog2()).unwrap_or(u8::MAX);
-        self.record.draining = self.draining;
+        self.record.draining = self.draining_since.is_some();
         if *self.membership.me().record != self.record.clone().clamped() {
             self.membership.handle(now, membership::Input::Record(self.record.clone()));
             self.drain_membership(now);
+        }
+    }
+
+    /// Tells leadership which bundle to plan for; said again, it changes nothing.
+    pub(super) fn tell_desired(&mut self, now: Instant) {
+        if let Some((digest, manifest)) = self.stock.serving() {
+            let manifest = Arc::clone(manifest);
+            self.leadership.handle(now, leadership::Input::Bundle { digest, manifest });
         }
     }
 
@@ -224,13 +233,20 @@ impl Node {
             uptime_class: self.record.uptime_class,
             capability: self.record.capability,
             epoch: self.record.epoch,
-            draining: self.draining,
+            draining: self.draining_since.is_some(),
             linked: true,
         }
     }
 
     fn leave_when_drained(&mut self, now: Instant) {
-        if self.draining && !self.drained && self.coordinator.is_drained() && self.replicas.is_drained() {
+        let Some(since) = self.draining_since else { return };
+        self.notice_is_over = now >= since + DRAIN_NOTICE;
+        if self.drained || !self.notice_is_over || !self.coordinator.is_drained() {
+            return;
+        }
+        self.replicas.handle(now, replica::Input::Drain);
+        self.drain_replicas(now);
+        if self.replicas.is_drained() {
             self.drained = true;
             self.membership.handle(now, membership::Input::Leave);
             self.drain_membership(now);

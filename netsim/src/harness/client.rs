@@ -104,6 +104,11 @@ impl Client {
         Self { agent: agent.into(), base, token }
     }
 
+    /// The node's URL.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// What the node knows.
     ///
     /// # Errors
@@ -138,12 +143,13 @@ impl Client {
         self.reply(&value, start.elapsed()).ok_or_else(|| self.unexpected(&value.to_string()))
     }
 
-    /// Gives the node a bundle, as a tar file's bytes.
+    /// Gives the node a bundle, as a tar file's bytes; the upload may take as long as `timeout`.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn deploy(&self, tar: &[u8]) -> Result<Value, ClientError> {
+    pub fn deploy(&self, tar: &[u8], timeout: Duration) -> Result<Value, ClientError> {
         let request = self.authorized(self.agent.post(self.url("/api/bundles")));
+        let request = request.config().timeout_global(Some(timeout)).build();
         self.read(request.header("Content-Type", "application/x-tar").send(tar))
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use rocoin::id::NodeId;
 use rocoin::node::NodeSnapshot;
 use tempfile::TempDir;
@@ -57,10 +58,20 @@ impl Mesh {
                 self.nodes[node].await_announcement()?;
             }
         }
-        for node in &mut self.nodes[first.max(1)..] {
+        for node in self.nodes.iter_mut().skip(first.max(1)) {
             node.await_announcement()?;
         }
         Ok(first..self.nodes.len())
+    }
+
+    /// kill -9 to all of these at once; the processes are gone when this returns.
+    ///
+    /// # Errors
+    /// [`HarnessError::NotRunning`] if one is not running; the others are killed.
+    pub fn kill_all(&mut self, nodes: &[usize]) -> Result<(), HarnessError> {
+        let signalled: Vec<_> = nodes.iter().map(|node| self.nodes[*node].signal(Signal::SIGKILL)).collect();
+        nodes.iter().try_for_each(|node| self.nodes[*node].kill())?;
+        signalled.into_iter().collect()
     }
 
     /// Starts a node again that was killed or stopped.

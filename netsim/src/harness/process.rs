@@ -168,7 +168,7 @@ impl NodeProcess {
         Ok(self.client()?.status()?)
     }
 
-    /// kill -9.
+    /// kill -9; the process is gone when this returns.
     ///
     /// # Errors
     /// [`HarnessError::NotRunning`].
@@ -266,7 +266,7 @@ impl NodeProcess {
         self.dir.join("log")
     }
 
-    fn signal(&self, signal: Signal) -> Result<(), HarnessError> {
+    pub(super) fn signal(&self, signal: Signal) -> Result<(), HarnessError> {
         let name = || self.options.name.clone();
         let child = self.child.as_ref().ok_or_else(|| HarnessError::NotRunning(name()))?;
         let pid = i32::try_from(child.id()).map_err(|_| HarnessError::NotRunning(name()))?;

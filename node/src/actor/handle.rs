@@ -105,6 +105,11 @@ impl NodeHandle {
         Ok(())
     }
 
+    /// Resolves when the node's loop has ended, whatever the reason.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     /// What happens from now on; a subscriber that is too slow misses some.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()

@@ -37,9 +37,9 @@ pub fn run(args: &DeployArgs) -> anyhow::Result<()> {
     let bundle = BundleDir::open(&args.bundle)?;
     let digest = bundle.digest();
     let client = args.target.client()?;
-    client.deploy(&tar(&bundle)?)?;
-    let manifest = bundle.manifest();
     let timeout = Duration::from_secs(args.timeout);
+    client.deploy(&tar(&bundle)?, timeout)?;
+    let manifest = bundle.manifest();
     let terminal = std::io::stderr().is_terminal();
     let what = format!("{} {} is served whole", manifest.name, manifest.version);
     let snapshot = wait_until(&what, timeout, || {

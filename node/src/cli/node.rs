@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,6 +18,9 @@ use crate::telemetry::{self, LogFormat};
 const RUNTIME_THREADS: usize = 2;
 /// What is not finished after this long is given up. Longer than any request's usual deadline.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For the farewell to reach the peers, so that they do not take it for a crash.
+const FAREWELL: Duration = Duration::from_millis(100);
 
 /// Runs a device: it finds the others, holds and runs students, answers requests, and leads if it is chosen
 #[derive(Debug, Args)]
@@ -70,7 +73,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
     };
     let listener = tokio::net::TcpListener::from_std(device.http_listener).context("cannot serve HTTP")?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(http::serve(listener, api, async {
+    let mut server = tokio::spawn(http::serve(listener, api, async {
         // A dropped sender stops it as well.
         let _ = stopped.await;
     }));
@@ -78,15 +81,22 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = stdin_closed(), if stop_with_stdin => {}
+        () = node.ended() => bail!("this node's loop has ended, which is a defect; the log above says why"),
+        ended = &mut server => {
+            ended.context("the HTTP interface has ended")?.context("the HTTP interface has ended")?;
+        }
     }
     tracing::info!("leaving the mesh");
     match tokio::time::timeout(DRAIN_TIMEOUT, node.drain()).await {
         Ok(result) => result?,
         Err(_) => tracing::warn!("gave up requests that were still open"),
     }
+    tokio::time::sleep(FAREWELL).await;
     let _ = stop.send(());
     // Idle keep-alive connections must not hold up the end.
-    let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+    if !server.is_finished() {
+        let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
+    }
     if let Some(path) = announce_file {
         let _ = std::fs::remove_file(path);
     }

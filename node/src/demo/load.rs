@@ -17,6 +17,9 @@ const PACE: Duration = Duration::from_millis(150);
 /// How long one attempt may take. Two of them are what a client waits.
 const ATTEMPT: Duration = Duration::from_millis(1500);
 
+/// Before the second attempt, so that it does not go to a node that dies together with the first.
+const BEFORE_RETRY: Duration = Duration::from_millis(50);
+
 /// The images to ask about.
 #[derive(Debug)]
 pub(super) struct Images {
@@ -91,7 +94,7 @@ impl Load {
         Ok(Self { shared, clients })
     }
 
-    /// Asks the nodes that are well now, and no others; what is under way at another node is not taken back.
+    /// Asks the nodes that are well now, and no others; what is under way elsewhere is not taken back.
     pub(super) fn retarget(&self, mesh: &Mesh) -> Result<(), HarnessError> {
         *lock(&self.shared.targets) = clients_of(mesh)?;
         Ok(())
@@ -118,9 +121,12 @@ impl Shared {
             let start = Instant::now();
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let (image, class) = &self.images.images[number % self.images.images.len()];
-            let first = self.attempt(image, number);
+            let (first, asked) = self.attempt(image, number, None);
             let retried = first.is_none();
-            let reply = first.or_else(|| self.attempt(image, number + 1));
+            if retried {
+                std::thread::sleep(BEFORE_RETRY);
+            }
+            let reply = first.or_else(|| self.attempt(image, number + 1, asked.as_deref()).0);
             let result = reply.map_or(Answered::No, |reply| Answered::Yes {
                 degraded: reply.is_degraded(),
                 correct: reply.class == *class,
@@ -130,14 +136,17 @@ impl Shared {
         }
     }
 
-    fn attempt(&self, image: &[f32], turn: usize) -> Option<Reply> {
+    /// One attempt at a node other than `avoided`; the answer, and who was asked.
+    fn attempt(&self, image: &[f32], turn: usize, avoided: Option<&str>) -> (Option<Reply>, Option<String>) {
         let target = {
             let targets = lock(&self.targets);
-            targets.get(turn % targets.len().max(1))?.clone()
+            let others: Vec<&Client> = targets.iter().filter(|target| avoided != Some(target.base())).collect();
+            others.get(turn % others.len().max(1)).map(|target| (*target).clone())
         };
+        let Some(target) = target else { return (None, None) };
         let question =
             Question { model: &self.model, image, shape: &self.images.shape, deadline: ATTEMPT, min_parts: 1 };
-        target.infer(&question).ok()
+        (target.infer(&question).ok(), Some(target.base().to_owned()))
     }
 }
 

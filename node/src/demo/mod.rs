@@ -65,9 +65,9 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<Report> {
     mesh.deploy(&options.bundle)?;
     let parts = bundle.manifest().parts.len();
     mesh.wait("every part is held twice", SERVED_WITHIN, |status| {
-        interrupt.check().map_err(|e| e.to_string())?;
-        steps::is_redundant(status, parts)
+        if interrupt.check().is_err() { Ok(()) } else { steps::is_redundant(status, parts) }
     })?;
+    interrupt.check()?;
     let load = Load::start(Arc::clone(&images), bundle.manifest().name.clone(), &mesh)?;
     let stage = Stage { mesh, load, observer: Observer::default(), interrupt, screen, parts };
     let steps = stage.play()?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, bail, ensure};
 use rocoin::id::NodeId;
 use rocoin::membership::State;
 use rocoin::node::NodeSnapshot;
@@ -48,16 +49,13 @@ impl Stage {
         self.kill(&victims)?;
         steps.push(self.watch("kill-one-per-group", start, Stage::whole)?);
 
-        let frozen = victims::follower(&self.status()?).and_then(|id| self.mesh.index_of(id));
+        let follower = victims::follower(&self.status()?).and_then(|id| self.mesh.index_of(id));
+        let frozen = follower.context("the mesh names no replica that does not lead, so there is none to freeze")?;
         let start = Instant::now();
-        if let Some(node) = frozen {
-            self.mesh.node(node).freeze()?;
-            self.load.retarget(&self.mesh)?;
-        }
+        self.mesh.node(frozen).freeze()?;
+        self.load.retarget(&self.mesh)?;
         steps.push(self.watch("freeze", start, Stage::whole)?);
-        if let Some(node) = frozen {
-            self.mesh.node(node).thaw()?;
-        }
+        self.mesh.node(frozen).thaw()?;
         self.bring_back()?;
 
         let leader = self.status()?.leader.into_iter().collect();
@@ -72,9 +70,10 @@ impl Stage {
         steps.push(self.watch("kill-group", start, Stage::whole)?);
 
         let well: Vec<usize> = self.mesh.well().map(|(node, _)| node).collect();
-        let (left, right): (Vec<usize>, Vec<usize>) = well.iter().partition(|node| **node % 2 == 0);
+        let (left, right) = well.split_at(well.len() / 2);
+        ensure!(!left.is_empty(), "too few nodes are left to cut the mesh in two");
         let start = Instant::now();
-        self.mesh.partition(&[&left, &right])?;
+        self.mesh.partition(&[left, right])?;
         let sides = [left, right];
         steps.push(self.watch("partition", start, |stage| sides.iter().all(|side| stage.side_is_whole(side)))?);
 
@@ -150,13 +149,11 @@ impl Stage {
             && statuses.iter().all(|s| s.leader.is_some_and(|leader| ids.contains(&leader)))
     }
 
-    /// kill -9, all at once.
+    /// kill -9, all at once, while requests are under way at them.
     fn kill(&mut self, victims: &BTreeSet<NodeId>) -> anyhow::Result<()> {
-        for id in victims {
-            if let Some(node) = self.mesh.index_of(*id) {
-                self.mesh.node(node).kill()?;
-            }
-        }
+        let nodes: Vec<usize> = victims.iter().filter_map(|id| self.mesh.index_of(*id)).collect();
+        ensure!(!nodes.is_empty(), "the mesh names nobody to kill: there is no leader, or no part is held");
+        self.mesh.kill_all(&nodes)?;
         self.load.retarget(&self.mesh)?;
         Ok(())
     }
@@ -165,18 +162,16 @@ impl Stage {
     fn bring_back(&mut self) -> anyhow::Result<()> {
         self.start_dead()?;
         let start = Instant::now();
-        let rested = |stage: &Self| {
-            stage.whole() && stage.observer.statuses().iter().all(|(_, s)| is_redundant(s, stage.parts).is_ok())
-        };
         while start.elapsed() < RECOVERY_MAX {
             self.interrupt.check()?;
             self.observer.look(&self.mesh);
-            if rested(self) {
-                break;
+            let redundant = |(_, status): &(usize, NodeSnapshot)| is_redundant(status, self.parts).is_ok();
+            if self.whole() && self.observer.statuses().iter().all(redundant) {
+                return Ok(());
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        Ok(())
+        bail!("the mesh did not come to rest between two steps within {} s", RECOVERY_MAX.as_secs())
     }
 
     fn start_dead(&mut self) -> anyhow::Result<()> {

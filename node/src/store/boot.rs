@@ -53,7 +53,9 @@ impl Boot {
                 write_generation(&paths.generation, generation)?;
                 Ok(Self { identity, generation, durable, lost: None })
             }
-            Err(why) => Self::create(&paths, Some(IdentityLost { old: identity.node(), why })),
+            Err(why) if why.is_lost() => Self::create(&paths, Some(IdentityLost { old: identity.node(), why })),
+            // What cannot be read now may be there still: the identity is not given up for it.
+            Err(why) => Err(why),
         }
     }
 
