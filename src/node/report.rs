@@ -39,6 +39,7 @@ impl Node {
             open_requests: self.coordinator.open_requests(),
             queued_jobs: self.replicas.waiting(),
             draining: self.draining,
+            counters: self.counters(),
         }
     }
 
