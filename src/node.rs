@@ -6,6 +6,7 @@
 //! [`Node::poll_output`] and re-arms one timer from [`Node::poll_timeout`].
 
 mod config;
+mod counters;
 mod durable;
 mod input;
 mod observations;

@@ -178,15 +178,16 @@ impl Random {
 /// A bundle's students: two sizes a part, as the ready-made bundle has them, with an accuracy table of its shape.
 fn students(parts: usize) -> Students {
     let sizes = [&ZOO[0], &ZOO[1]];
-    let card = |(i, arch): (usize, &&rocoin::planner::zoo::Architecture)| {
+    let card = |part: usize, i: usize, arch: &rocoin::planner::zoo::Architecture| {
         let cost = arch.cost(&[1, 28, 28], 128 / parts, 10);
+        let (file, sha256) = (format!("{part}-{i}.onnx"), format!("{:064x}", part * sizes.len() + i));
         serde_json::json!({
-            "arch": arch.to_string(), "precision": "f32", "file": format!("{i}.onnx"), "sha256": "0".repeat(64),
+            "arch": arch.to_string(), "precision": "f32", "file": file, "sha256": sha256,
             "bytes": cost.bytes, "memory_bytes": cost.memory_bytes, "flops": cost.flops, "params": cost.params,
         })
     };
     let part = |k: usize| {
-        let cards: Vec<_> = sizes.iter().enumerate().map(card).collect();
+        let cards: Vec<_> = sizes.iter().enumerate().map(|(i, arch)| card(k, i, arch)).collect();
         serde_json::json!({"part": k, "filters": [k], "students": cards})
     };
     let combination = |index: usize| {

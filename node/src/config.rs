@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use libp2p::Multiaddr;
 use rocoin::id::NodeId;
+use rocoin::planner::{Objective, PlanOptions};
 use serde::Deserialize;
 
 use crate::files::{FileError, read_bounded};
@@ -96,6 +97,24 @@ pub struct Settings {
     /// Probability that this device fails a request [default: 0.05]
     #[arg(long, env = "ROCOIN_FAILURE_PROBABILITY")]
     pub failure_probability: Option<f64>,
+    /// Bytes of artifacts on disk at most, beside the students that the plan gives this device [default: no limit]
+    #[arg(long, env = "ROCOIN_STORAGE_BYTES_MAX")]
+    pub storage_bytes_max: Option<u64>,
+    /// Where this node leads: plan nothing with fewer members than this [default: 1]
+    #[arg(long, env = "ROCOIN_MIN_MEMBERS")]
+    pub min_members: Option<usize>,
+    /// Where this node leads: the most that all devices of a group may fail with [default: 0.05]
+    #[arg(long, env = "ROCOIN_GROUP_FAILURE_MAX")]
+    pub group_failure_max: Option<f64>,
+    /// Where this node leads: the probability of the latency that is minimised [default: 0.99]
+    #[arg(long, env = "ROCOIN_RHO")]
+    pub rho: Option<f64>,
+    /// Where this node leads: what is minimised, rho or nominal [default: rho]
+    #[arg(long, env = "ROCOIN_OBJECTIVE")]
+    pub objective: Option<Objective>,
+    /// Where this node leads: points of expected accuracy that may be given up for speed [default: 1]
+    #[arg(long, env = "ROCOIN_ACCURACY_DROP_MAX")]
+    pub accuracy_drop_max: Option<f64>,
     /// Run students no faster than a device of this rate, FLOP/s, and say so to the mesh
     #[arg(long, env = "ROCOIN_EMULATE_FLOPS_PER_S")]
     pub emulate_flops_per_s: Option<f64>,
@@ -153,6 +172,12 @@ pub struct Config {
     pub link_delay_s: f64,
     /// Per request.
     pub failure_probability: f64,
+    /// Bytes; `None` sets no limit.
+    pub storage_bytes_max: Option<u64>,
+    /// Nothing is planned with fewer members.
+    pub min_members: usize,
+    /// What is asked of a plan.
+    pub plan: PlanOptions,
     /// FLOP/s; `None` runs as fast as it can.
     pub emulate_flops_per_s: Option<f64>,
     /// Whether the fault switch exists.
@@ -194,6 +219,12 @@ impl Settings {
             link_bits_per_s: self.link_bits_per_s.or(lower.link_bits_per_s),
             link_delay_s: self.link_delay_s.or(lower.link_delay_s),
             failure_probability: self.failure_probability.or(lower.failure_probability),
+            storage_bytes_max: self.storage_bytes_max.or(lower.storage_bytes_max),
+            min_members: self.min_members.or(lower.min_members),
+            group_failure_max: self.group_failure_max.or(lower.group_failure_max),
+            rho: self.rho.or(lower.rho),
+            objective: self.objective.or(lower.objective),
+            accuracy_drop_max: self.accuracy_drop_max.or(lower.accuracy_drop_max),
             emulate_flops_per_s: self.emulate_flops_per_s.or(lower.emulate_flops_per_s),
             fault_injection: self.fault_injection.or(lower.fault_injection),
             announce_file: self.announce_file.or(lower.announce_file),
@@ -221,6 +252,20 @@ impl Settings {
         if !http.ip().is_loopback() && self.http_token_file.is_none() {
             return wrong("--http is not a loopback address, so it wants a token: give --http-token-file");
         }
+        let fault_injection = self.fault_injection.unwrap_or(false);
+        if fault_injection && !http.ip().is_loopback() {
+            return wrong(
+                "--fault-injection is for this machine alone: give a loopback address to --http, or leave it out",
+            );
+        }
+        let plan = PlanOptions::default();
+        let plan = PlanOptions {
+            group_failure_max: self.group_failure_max.unwrap_or(plan.group_failure_max),
+            rho: self.rho.unwrap_or(plan.rho),
+            objective: self.objective.unwrap_or(plan.objective),
+            accuracy_drop_max: self.accuracy_drop_max.unwrap_or(plan.accuracy_drop_max),
+            ..plan
+        };
         let config = Config {
             name: self.name.unwrap_or_else(host_name),
             state_dir: self.state_dir.map_or_else(default_state_dir, Ok)?,
@@ -240,8 +285,11 @@ impl Settings {
             link_bits_per_s: self.link_bits_per_s.unwrap_or(100e6),
             link_delay_s: self.link_delay_s.unwrap_or(0.0),
             failure_probability: self.failure_probability.unwrap_or(0.05),
+            storage_bytes_max: self.storage_bytes_max,
+            min_members: self.min_members.unwrap_or(1),
+            plan,
             emulate_flops_per_s: self.emulate_flops_per_s,
-            fault_injection: self.fault_injection.unwrap_or(false),
+            fault_injection,
             announce_file: self.announce_file,
         };
         config.check()?;
@@ -252,6 +300,7 @@ impl Settings {
 impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
+        let probability = |value: f64| value > 0.0 && value < 1.0;
         let checks = [
             ("workers must be at least 1", self.workers >= 1),
             ("connections_max must be at least 1", self.connections_max >= 1),
@@ -260,6 +309,10 @@ impl Config {
             ("link_bits_per_s must be a positive number", positive(self.link_bits_per_s)),
             ("link_delay_s must not be negative", self.link_delay_s.is_finite() && self.link_delay_s >= 0.0),
             ("failure_probability must be between 0 and 1", (0.0..1.0).contains(&self.failure_probability)),
+            ("min_members must be at least 1", self.min_members >= 1),
+            ("group_failure_max must be above 0 and below 1", probability(self.plan.group_failure_max)),
+            ("rho must be above 0 and below 1", probability(self.plan.rho)),
+            ("accuracy_drop_max must be from 0 to 100", (0.0..=100.0).contains(&self.plan.accuracy_drop_max)),
             ("name must be 1 to 64 bytes", (1..=64).contains(&self.name.len())),
         ];
         match checks.iter().find(|(_, holds)| !holds) {
@@ -333,6 +386,21 @@ mod tests {
     }
 
     #[test]
+    fn faults_can_be_injected_from_this_machine_alone() {
+        let faulty = "open = true\nfault_injection = true\n";
+        let error = settings(&format!("{faulty}http = '0.0.0.0:80'\nhttp_token_file = 't'")).resolve().unwrap_err();
+        assert!(error.to_string().contains("--fault-injection"), "{error}");
+        assert!(settings(faulty).resolve().unwrap().fault_injection);
+    }
+
+    #[test]
+    fn what_is_asked_of_a_plan_is_as_in_a_fleet_file_unless_it_is_set() {
+        assert_eq!(settings("open = true").resolve().unwrap().plan, PlanOptions::default());
+        let plan = settings("open = true\nobjective = 'nominal'\nrho = 0.9").resolve().unwrap().plan;
+        assert_eq!(plan, PlanOptions { objective: Objective::Nominal, rho: 0.9, ..PlanOptions::default() });
+    }
+
+    #[test]
     fn impossible_values_are_refused_by_name() {
         for (toml, name) in [
             ("workers = 0", "workers"),
@@ -340,6 +408,10 @@ mod tests {
             ("link_bits_per_s = 0.0", "link_bits_per_s"),
             ("failure_probability = 1.5", "failure_probability"),
             ("emulate_flops_per_s = nan", "emulate_flops_per_s"),
+            ("min_members = 0", "min_members"),
+            ("group_failure_max = 0.0", "group_failure_max"),
+            ("rho = 1.0", "rho"),
+            ("accuracy_drop_max = -1.0", "accuracy_drop_max"),
         ] {
             let error = settings(&format!("open = true\n{toml}")).resolve().unwrap_err().to_string();
             assert!(error.contains(name), "{error}");

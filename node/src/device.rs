@@ -226,6 +226,9 @@ fn start(
     let mut settings = rocoin::node::Config::default();
     settings.replica.workers = config.workers;
     settings.deployment.memory_bytes_max = capability.memory_bytes;
+    settings.deployment.storage_bytes_max = config.storage_bytes_max.unwrap_or(settings.deployment.storage_bytes_max);
+    settings.leadership.min_members = config.min_members;
+    settings.leadership.plan = config.plan.clone();
     let record = Record {
         name: config.name.clone(),
         capability,

@@ -1,8 +1,10 @@
-//! How often each member failed to answer: a Beta estimate over its configured failure probability. Ours.
+//! What this node saw of each member: how often it failed to answer (a Beta estimate over its configured failure probability), and
+//! how far away it is. Ours.
 
 use std::collections::BTreeMap;
 
 use crate::id::NodeId;
+use crate::time::Duration;
 
 /// What the configured probability weighs against: so many observed requests.
 const PRIOR_REQUESTS: f64 = 200.0;
@@ -11,16 +13,23 @@ const REQUESTS_MAX: f64 = 10_000.0;
 /// Estimates are rounded to powers of this, so that a plan is not weighed anew with every request.
 const ROUNDING: f64 = 1.5;
 
+/// A one-way delay changes for the planner only by more than this factor, so that a plan does not follow every probe.
+const DELAY_FACTOR: f64 = 1.5;
+/// One-way delays up to this are those of busy devices rather than of links, s.
+const DELAY_MIN_S: f64 = 0.002;
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Outcomes {
     asked: f64,
     failed: f64,
 }
 
-/// What this node saw of the others as a coordinator.
+/// What this node saw of the others, as a coordinator and by its probes.
 #[derive(Debug, Default)]
 pub(super) struct Observations {
     outcomes: BTreeMap<NodeId, Outcomes>,
+    /// One way, s; only those above [`DELAY_MIN_S`].
+    delays: BTreeMap<NodeId, f64>,
 }
 
 impl Observations {
@@ -37,9 +46,26 @@ impl Observations {
         self.outcomes.entry(replica).or_default().failed += 1.0;
     }
 
+    /// Probes of the member take this long by now.
+    pub(super) fn round_trip(&mut self, replica: NodeId, round_trip: Duration) {
+        let delay = (round_trip.as_secs_f64() / 2.0).max(DELAY_MIN_S);
+        let noted = self.delays.get(&replica).copied().unwrap_or(DELAY_MIN_S);
+        if delay <= DELAY_MIN_S {
+            self.delays.remove(&replica);
+        } else if delay > noted * DELAY_FACTOR || delay < noted / DELAY_FACTOR {
+            self.delays.insert(replica, delay);
+        }
+    }
+
     /// Forgets members that are no longer known.
     pub(super) fn retain(&mut self, known: impl Fn(NodeId) -> bool) {
         self.outcomes.retain(|replica, _| known(*replica));
+        self.delays.retain(|replica, _| known(*replica));
+    }
+
+    /// The one-way link delay to plan with, from the configured one, s.
+    pub(super) fn link_delay_s(&self, replica: NodeId, configured: f64) -> f64 {
+        self.delays.get(&replica).copied().unwrap_or(configured)
     }
 
     /// The failure probability to plan with, from the configured one.
@@ -80,6 +106,22 @@ mod tests {
             observations.failed(A);
         }
         assert!(observations.failure_probability(A, 0.05) > 0.5);
+    }
+
+    #[test]
+    fn a_link_is_as_configured_until_probes_say_that_it_is_slow() {
+        let mut observations = Observations::default();
+        let mut planned = |ms| {
+            observations.round_trip(A, Duration::from_millis(ms));
+            observations.link_delay_s(A, 0.0005)
+        };
+        assert_eq!([planned(1), planned(4)], [0.0005, 0.0005]);
+        assert_eq!(
+            [planned(40), planned(50), planned(30)],
+            [0.02, 0.02, 0.02],
+            "a little more or less changes nothing"
+        );
+        assert_eq!([planned(100), planned(2)], [0.05, 0.0005]);
     }
 
     #[test]

@@ -41,6 +41,7 @@ impl Node {
             open_requests: self.coordinator.open_requests(),
             queued_jobs: self.replicas.waiting(),
             draining: self.draining_since.is_some(),
+            counters: self.counters(),
         }
     }
 

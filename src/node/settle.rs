@@ -178,6 +178,11 @@ impl Node {
     fn tell_view(&mut self, now: Instant) {
         let membership = &self.membership;
         self.observations.retain(|id| membership.member(id).is_some());
+        for member in membership.members() {
+            if let Some(round_trip) = member.rtt() {
+                self.observations.round_trip(member.id(), round_trip);
+            }
+        }
         let peers = self.membership.members().map(peer).collect();
         self.stock.handle(now, deployment::Input::Peers(peers));
         let view =
@@ -210,6 +215,7 @@ impl Node {
         let mut capability = record.capability;
         capability.failure_probability =
             self.observations.failure_probability(member.id(), capability.failure_probability);
+        capability.link_delay_s = self.observations.link_delay_s(member.id(), capability.link_delay_s);
         ViewMember {
             id: member.id(),
             generation: member.generation(),

@@ -1,5 +1,7 @@
 //! A node's view of itself and of the mesh, for status, metrics and invariants.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::Capability;
@@ -39,6 +41,8 @@ pub struct NodeSnapshot {
     pub queued_jobs: usize,
     /// Whether it is leaving.
     pub draining: bool,
+    /// What its machines counted since it started, as `machine_what`: `coordinator_failovers`, say.
+    pub counters: BTreeMap<String, u64>,
 }
 
 /// A bundle by name.

@@ -213,7 +213,8 @@ pub(crate) mod tests {
     fn manifest(accuracy: serde_json::Value) -> Result<Students, String> {
         let card = |arch: &str| {
             serde_json::json!({
-                "arch": arch, "precision": "f32", "file": "a.onnx", "sha256": "0".repeat(64),
+                "arch": arch, "precision": "f32", "file": format!("{arch}.onnx"),
+                "sha256": crate::id::Digest::of(arch.as_bytes()).to_string(),
                 "bytes": 1, "memory_bytes": 2, "flops": 3, "params": 4,
             })
         };
@@ -225,7 +226,8 @@ pub(crate) mod tests {
             "parts": [{"part": 0, "filters": [0], "students": [card("wrn-10-1"), card("wrn-16-1")]}],
             "merge": {"kind": "sum", "bias": [0.0, 0.0]}, "accuracy": accuracy, "training": {},
         });
-        let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
+        // Unchecked: the table does not rely on the manifest's own checks.
+        let manifest: Manifest = serde_json::from_value(manifest).unwrap();
         Students::from_manifest(&manifest).map_err(|error| error.to_string())
     }
 

@@ -52,7 +52,7 @@ pub(super) fn load(files: &Files) -> Result<Raw, DataError> {
     })
 }
 
-/// Reads one pair of IDX files, `.gz` or not: images [N,H,W] and their labels [N].
+/// Reads one pair of IDX files, `.gz` or not: images `[N,H,W]` and their labels `[N]`.
 ///
 /// # Errors
 /// [`DataError`], naming the file.

@@ -65,6 +65,7 @@ impl Machine for Script {
             open_requests: 0,
             queued_jobs: 0,
             draining: false,
+            counters: std::collections::BTreeMap::new(),
         }
     }
 

@@ -3,17 +3,20 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use image::imageops::FilterType;
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt as _;
-use rocoin_netsim::harness::{Client, Question, Reply};
+use rocoin_netsim::harness::{Client, ClientError, Question, Reply};
 use serde_json::{Value, json};
 
 use super::target::Target;
+
+/// Deadlines are told in whole milliseconds: with less than one left nobody can be asked.
+const LEFT_MIN: Duration = Duration::from_millis(1);
 
 /// Asks a mesh about images
 #[derive(Debug, Args)]
@@ -32,7 +35,7 @@ pub struct InferArgs {
     /// No answer with fewer parts than this
     #[arg(long, value_name = "N", default_value_t = 1)]
     min_parts: usize,
-    /// Another node to ask once, should the first fail within the deadline
+    /// Another node to ask in the time that is left, should the first be gone, not ready or too slow
     #[arg(long, value_name = "HOST:PORT")]
     retry_node: Option<String>,
     /// Print a JSON array (schema rocoin.infer/1 each)
@@ -51,7 +54,7 @@ pub fn run(args: &InferArgs) -> anyhow::Result<()> {
         None => client.status()?.bundle.context("no bundle is being served; deploy one with `rocoin deploy`")?.name,
     };
     let shape = shape(&client.model(&model)?)?;
-    let retry = args.retry_node.as_deref().map(|node| Client::new(node, None));
+    let retry = args.retry_node.as_deref().map(|node| args.target.client_of(node)).transpose()?;
     let mut answers = Vec::new();
     for input in &args.inputs {
         for (i, image) in read(input, &shape)?.into_iter().enumerate() {
@@ -62,10 +65,7 @@ pub fn run(args: &InferArgs) -> anyhow::Result<()> {
                 deadline: Duration::from_millis(args.deadline_ms),
                 min_parts: args.min_parts,
             };
-            let reply = match (client.infer(&question), &retry) {
-                (Err(_), Some(other)) => other.infer(&question)?,
-                (reply, _) => reply?,
-            };
+            let reply = ask(&client, retry.as_ref(), question)?;
             if args.json {
                 answers.push(object(input, i, &reply));
             } else {
@@ -77,6 +77,27 @@ pub fn run(args: &InferArgs) -> anyhow::Result<()> {
         writeln!(std::io::stdout(), "{}", Value::Array(answers))?;
     }
     Ok(())
+}
+
+/// Asks one node, and another one in the time that is left if that can help.
+fn ask(first: &Client, other: Option<&Client>, question: Question<'_>) -> Result<Reply, ClientError> {
+    let start = Instant::now();
+    let error = match first.infer(&question) {
+        Ok(reply) => return Ok(reply),
+        Err(error) => error,
+    };
+    let left = question.deadline.saturating_sub(start.elapsed());
+    match other {
+        Some(other) if another_may_help(&error) && left >= LEFT_MIN => {
+            other.infer(&Question { deadline: left, ..question })
+        }
+        _ => Err(error),
+    }
+}
+
+/// A node that is gone, not ready or too slow says nothing about the others; a wrong request is wrong everywhere.
+fn another_may_help(error: &ClientError) -> bool {
+    matches!(error, ClientError::Unreachable { .. } | ClientError::Refused { status: 503 | 504, .. })
 }
 
 fn shape(metadata: &Value) -> anyhow::Result<Vec<usize>> {
@@ -164,6 +185,14 @@ fn object(input: &Path, index: usize, reply: &Reply) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_node_is_asked_only_where_it_can_help() {
+        let refused = |status| ClientError::Refused { url: String::new(), status, message: String::new() };
+        assert!([503, 504].into_iter().all(|status| another_may_help(&refused(status))));
+        assert!(![400, 401, 404, 413, 500].into_iter().any(|status| another_may_help(&refused(status))));
+        assert!(another_may_help(&ClientError::Unreachable { url: String::new(), reason: String::new() }));
+    }
 
     #[test]
     fn probabilities_sum_to_one_even_for_great_logits() {

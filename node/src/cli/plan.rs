@@ -25,7 +25,7 @@ const SCHEMA: &str = "rocoin.plan/1";
 /// which architecture of the zoo for each; --input, --classes and --filters say what for.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Fleet file (TOML): [[device]] tables and an optional [plan]
+    /// Fleet file (TOML): `[[device]]` tables and an optional `[plan]`
     #[arg(long, value_name = "FILE")]
     pub fleet: PathBuf,
     /// Folder of a bundle, with its manifest.json

@@ -24,7 +24,15 @@ impl Target {
     /// # Errors
     /// If the token cannot be read.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
+        self.client_of(&self.node)
+    }
+
+    /// A client of another node, with the same token.
+    ///
+    /// # Errors
+    /// If the token cannot be read.
+    pub(super) fn client_of(&self, node: &str) -> anyhow::Result<Client> {
         let token = self.http_token_file.as_deref().map(read_secret).transpose()?;
-        Ok(Client::new(&self.node, token.map(|text| text.trim().to_owned())))
+        Ok(Client::new(node, token.map(|text| text.trim().to_owned())))
     }
 }

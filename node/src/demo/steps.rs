@@ -42,32 +42,32 @@ impl Stage {
     pub(super) fn play(mut self) -> anyhow::Result<Vec<StepReport>> {
         self.screen.header();
         self.load.take_outcomes();
-        let mut steps = vec![self.watch("steady", Instant::now(), Stage::whole)?];
+        let mut steps = vec![self.watch("steady", Instant::now(), Self::whole)?];
 
         let victims = victims::one_per_group(&self.status()?);
         let start = Instant::now();
         self.kill(&victims)?;
-        steps.push(self.watch("kill-one-per-group", start, Stage::whole)?);
+        steps.push(self.watch("kill-one-per-group", start, Self::whole)?);
 
         let follower = victims::follower(&self.status()?).and_then(|id| self.mesh.index_of(id));
         let frozen = follower.context("the mesh names no replica that does not lead, so there is none to freeze")?;
         let start = Instant::now();
         self.mesh.node(frozen).freeze()?;
         self.load.retarget(&self.mesh)?;
-        steps.push(self.watch("freeze", start, Stage::whole)?);
+        steps.push(self.watch("freeze", start, Self::whole)?);
         self.mesh.node(frozen).thaw()?;
         self.bring_back()?;
 
         let leader = self.status()?.leader.into_iter().collect();
         let start = Instant::now();
         self.kill(&leader)?;
-        steps.push(self.watch("kill-leader", start, Stage::whole)?);
+        steps.push(self.watch("kill-leader", start, Self::whole)?);
         self.bring_back()?;
 
         let group = victims::whole_group(&self.status()?);
         let start = Instant::now();
         self.kill(&group)?;
-        steps.push(self.watch("kill-group", start, Stage::whole)?);
+        steps.push(self.watch("kill-group", start, Self::whole)?);
 
         let well: Vec<usize> = self.mesh.well().map(|(node, _)| node).collect();
         let (left, right) = well.split_at(well.len() / 2);
@@ -79,11 +79,11 @@ impl Stage {
 
         let start = Instant::now();
         self.mesh.heal()?;
-        steps.push(self.watch("heal", start, Stage::whole)?);
+        steps.push(self.watch("heal", start, Self::whole)?);
 
         let start = Instant::now();
         self.start_dead()?;
-        steps.push(self.watch("restore", start, Stage::whole)?);
+        steps.push(self.watch("restore", start, Self::whole)?);
         Ok(steps)
     }
 

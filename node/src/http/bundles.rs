@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use rocoin::id::Digest;
+use rocoin::planner::Students;
 use rocoin_models::bundle_dir::BundleDir;
 use serde_json::{Value, json};
 
@@ -34,6 +35,8 @@ fn import(tar: &[u8], store: &Store) -> Result<BundleDir, HttpError> {
     let file = dir.path().join("bundle.tar");
     std::fs::write(&file, tar).map_err(|e| HttpError::Internal(format!("cannot write {}: {e}", file.display())))?;
     let bundle = BundleDir::open(&file).map_err(|e| HttpError::BadRequest(format!("no valid bundle: {e}")))?;
+    Students::from_manifest(bundle.manifest())
+        .map_err(|e| HttpError::BadRequest(format!("the bundle cannot be planned with: {e}")))?;
     let put = |bytes: &[u8]| store.put(Digest::of(bytes), bytes).map_err(|e| HttpError::Internal(e.to_string()));
     for card in bundle.manifest().parts.iter().flat_map(|part| &part.students) {
         put(&bundle.student(card).map_err(|e| HttpError::BadRequest(e.to_string()))?)?;

@@ -1,7 +1,7 @@
 //! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, bundles and,
 //! where it is switched on, faults.
 //!
-//! Bounds: a body is at most [`INFER_BYTES_MAX`] (inference) or [`BUNDLE_BYTES_MAX`] (bundles); beyond that the answer is 413.
+//! Bounds: a body is at most `INFER_BYTES_MAX` (inference) or `BUNDLE_BYTES_MAX` (bundles); beyond that the answer is 413.
 
 mod bundles;
 mod error;
