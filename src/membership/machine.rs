@@ -56,7 +56,8 @@ pub struct Membership {
     announce_at: Instant,
     record_at: Instant,
     record_pending: Option<Record>,
-    clashes: BTreeMap<(NodeId, Start), Instant>,
+    /// When each was told last, and whether the other's name was known.
+    clashes: BTreeMap<(NodeId, Start), (Instant, bool)>,
 
     outputs: VecDeque<Output>,
     counters: Counters,

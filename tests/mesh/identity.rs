@@ -86,7 +86,7 @@ fn two_devices_with_one_identity_are_noticed_and_neither_leads() {
                 line.contains("IdentityClash") && line.contains(&format!("node{leader}")) && line.contains("clone")
             });
             if !named {
-                return Err(format!("{} names no clash of both", node.name()));
+                return Err(format!("{} names no clash of both:\n{log}", node.name()));
             }
             let status = node.status().map_err(|e| e.to_string())?;
             if status.leader.is_none_or(|l| l == id) {

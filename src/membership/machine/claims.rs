@@ -9,7 +9,7 @@ const JUMP_MAX: u32 = 1 << 16;
 /// Messages of an earlier start may be under way for this long after a restart without meaning that two devices have
 /// one identity. Ours.
 const RESTART_OVERLAP: Duration = Duration::from_secs(2);
-/// A clash of identities is told again after this.
+/// A clash of identities is told again after this, or once the other's name is known.
 const CLASH_REPEAT: Duration = Duration::from_secs(60);
 /// Clashes remembered. When there are more all are forgotten, and told once more.
 const CLASHES_MAX: usize = 64;
@@ -46,7 +46,9 @@ impl Membership {
         let (start, down) = (known.stamp.start, known.state == State::Down);
         if stamp.start == start {
             self.hear_more(now, teller, id, stamp, record);
-        } else if stamp.start.generation > start.generation || (stamp.start.generation == start.generation && down) {
+        } else if stamp.start.generation > start.generation
+            || (down && (stamp.start.generation == start.generation || teller == id))
+        {
             let jump = stamp.start.generation.0.saturating_sub(start.generation.0);
             if teller != id && jump > u64::from(JUMP_MAX) {
                 self.counters.updates_refused += 1;
@@ -132,14 +134,15 @@ impl Membership {
     }
 
     fn clash(&mut self, now: Instant, id: NodeId, other: Start, record: Option<&Record>) {
-        let told = self.clashes.get(&(id, other)).is_some_and(|at| now.since(*at) < CLASH_REPEAT);
-        if told {
+        let named = record.is_some();
+        let told = self.clashes.get(&(id, other));
+        if told.is_some_and(|(at, told_name)| now.since(*at) < CLASH_REPEAT && (*told_name || !named)) {
             return;
         }
         if self.clashes.len() >= CLASHES_MAX {
             self.clashes.clear();
         }
-        self.clashes.insert((id, other), now);
+        self.clashes.insert((id, other), (now, named));
         let claimant = |start, record: Option<&Record>| Claimant {
             start,
             name: record.map(|r| r.name.clone()),

@@ -196,7 +196,8 @@ impl Membership {
         }
     }
 
-    /// The answer to a direct ping: life, and a way to it.
+    /// The answer to a direct ping: life, and a way to it. Of another start of the device (an old state was restored, say) it is no
+    /// life of the one that is known: that one has to go down before the other can be met.
     pub(super) fn on_ack(&mut self, now: Instant, from: NodeId, seq: u64, stamp: Stamp) {
         if let Some(relay) = self.relays.get(&seq).copied().filter(|r| r.target == from) {
             self.relays.remove(&seq);
@@ -208,7 +209,7 @@ impl Membership {
         if probe.stage != Stage::Over {
             self.health.improve();
         }
-        let Some(member) = self.members.get_mut(&from) else { return };
+        let Some(member) = self.members.get_mut(&from).filter(|m| m.start() == stamp.start) else { return };
         let sample = now.since(probe.sent);
         member.rtt = Some(member.rtt.map_or(Rtt::new(sample), |rtt| rtt.with(sample)));
         member.evidence = None;
@@ -229,7 +230,7 @@ impl Membership {
         self.hear_of(now, helper, probe.target, stamp, None);
         let interval = self.config.probe_interval;
         let patience = self.patience(probe.target);
-        let Some(member) = self.members.get_mut(&probe.target) else { return };
+        let Some(member) = self.members.get_mut(&probe.target).filter(|m| m.start() == stamp.start) else { return };
         if now.since(probe.sent) >= patience {
             member.evidence.get_or_insert(Reason::NoAnswer);
         }

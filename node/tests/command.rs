@@ -1,0 +1,186 @@
+//! The command `rocoin` as a user meets it: exit codes and what errors say.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rocoin_netsim::harness::{HarnessError, Mesh, NodeOptions};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_rocoin");
+
+fn rocoin(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).env_remove("ROCOIN_FLEET_KEY_FILE").env_remove("ROCOIN_OPEN").output().unwrap()
+}
+
+/// Exit code and standard error.
+fn failing(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = rocoin(arguments);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A folder with a fleet key.
+fn fleet() -> (TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let key = text(&dir.path().join("fleet.key")).to_owned();
+    assert!(rocoin(&["fleet", "init", "--key-file", &key]).status.success());
+    (dir, key)
+}
+
+/// What a node that does not start prints; none of these listens anywhere.
+fn refused_node(dir: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
+    let state = dir.path().join("state");
+    let mut all = vec!["node", "--state-dir", text(&state), "--no-mdns", "--flops-per-s", "1e9"];
+    all.extend(["--listen", "/ip4/127.0.0.1/tcp/0"]);
+    all.extend(arguments);
+    failing(&all)
+}
+
+#[test]
+fn help_lists_every_command() {
+    let output = rocoin(&["--help"]);
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for command in ["node", "fleet", "deploy", "infer", "status", "plan", "distill"] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is not in:\n{help}");
+        assert!(rocoin(&[command, "--help"]).status.success(), "{command} --help");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
+    for (arguments, needle) in [
+        (&["nonsense"][..], "nonsense"),
+        (&["node", "--no-such-flag"], "--no-such-flag"),
+        (&["infer"], "FILE"),
+        (&["infer", "--deadline-ms", "0", "x.npy"], "--deadline-ms"),
+        (&["node", "--listen", "nowhere"], "--listen"),
+    ] {
+        let (code, error) = failing(arguments);
+        assert_eq!(code, Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(needle), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_node_without_a_fleet_key_says_how_to_get_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, error) = refused_node(&dir, &["--http", "127.0.0.1:0"]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("rocoin fleet init") && error.contains("--open"), "{error}");
+}
+
+#[test]
+fn asking_nobody_fails_and_says_where_nobody_is() {
+    // Bound, and then let go: nobody listens there.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for arguments in [&["infer", "x.npy", "--node", &address][..], &["status", "--node", &address]] {
+        let (code, error) = failing(arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("cannot reach the node") && error.contains(&address), "{error}");
+    }
+}
+
+#[test]
+fn a_fleet_key_is_never_overwritten() {
+    let (_dir, key) = fleet();
+    let before = fs::read(&key).unwrap();
+    let (code, error) = failing(&["fleet", "init", "--key-file", &key]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains(&key) && error.contains("no key was made"), "{error}");
+    assert_eq!(fs::read(&key).unwrap(), before);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused_with_the_remedy() {
+    let (dir, key) = fleet();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, error) = refused_node(&dir, &["--http", "127.0.0.1:0", "--fleet-key-file", &key]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("chmod 600"), "{error}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let (dir, key) = fleet();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, error) = refused_node(&dir, &["--http", &address, "--fleet-key-file", &key]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains(&address) && error.contains("--http"), "{error}");
+    let listen = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
+    let state = dir.path().join("state2");
+    let (code, error) = failing(&[
+        "node",
+        "--no-mdns",
+        "--flops-per-s",
+        "1e9",
+        "--state-dir",
+        text(&state),
+        "--http",
+        "127.0.0.1:0",
+        "--fleet-key-file",
+        &key,
+        "--listen",
+        &listen,
+    ]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains(&listen), "{error}");
+}
+
+#[test]
+fn two_nodes_on_one_state_folder_are_refused_by_name() {
+    let mut mesh = Mesh::new(Path::new(BINARY)).unwrap();
+    let flags = ["--flops-per-s", "1e9"].map(str::to_owned).to_vec();
+    let first = mesh.start(NodeOptions { flags: flags.clone(), ..NodeOptions::named("first") }).unwrap();
+    let state = mesh.node(first).state_dir();
+    let key = mesh.fleet_key();
+    let (code, error) = failing(&[
+        "node",
+        "--no-mdns",
+        "--flops-per-s",
+        "1e9",
+        "--state-dir",
+        text(&state),
+        "--http",
+        "127.0.0.1:0",
+        "--fleet-key-file",
+        text(&key),
+        "--listen",
+        "/ip4/127.0.0.1/tcp/0",
+    ]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains(text(&state)) && error.contains("in use by another node"), "{error}");
+    assert!(mesh.node(first).status().is_ok(), "the first goes on");
+}
+
+#[test]
+fn a_bundle_whose_student_is_not_what_the_manifest_says_is_not_deployed() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = serde_json::json!({
+        "schema": "rocoin.bundle/1", "name": "tiny", "version": "1", "classes": 1, "labels": ["a"],
+        "input": { "name": "image", "shape": [1, 1, 1], "dtype": "FP32",
+                   "preprocess": { "scale": 1.0, "mean": [0.0], "std": [1.0] } },
+        "teacher": { "sha256": "", "accuracy": 0.5 }, "data": { "name": "tiny", "sha256": "" },
+        "parts": [{ "part": 0, "filters": [0], "students": [{
+            "arch": "wrn-10-1", "precision": "f32", "file": "student.onnx", "sha256": "00".repeat(32),
+            "bytes": 7, "memory_bytes": 1, "flops": 1, "params": 1 }] }],
+        "merge": { "kind": "sum", "bias": [0.0] }, "accuracy": [], "training": null,
+    });
+    fs::write(dir.path().join("manifest.json"), manifest.to_string()).unwrap();
+    fs::write(dir.path().join("student.onnx"), b"student").unwrap();
+    let mut mesh = Mesh::new(Path::new(BINARY)).unwrap();
+    let flags = ["--flops-per-s", "1e9"].map(str::to_owned).to_vec();
+    let node = mesh.start(NodeOptions { flags, ..NodeOptions::named("node") }).unwrap();
+    let Err(HarnessError::Command { output, .. }) = mesh.deploy(dir.path()) else { panic!("it was deployed") };
+    assert!(output.contains("student.onnx") && output.contains(&"00".repeat(8)), "{output}");
+    assert!(mesh.node(node).status().unwrap().bundle.is_none());
+}
