@@ -140,7 +140,7 @@ fn a_port_that_is_taken_is_named() {
 fn two_nodes_on_one_state_folder_are_refused_by_name() {
     let mut mesh = Mesh::new(Path::new(BINARY)).unwrap();
     let flags = ["--flops-per-s", "1e9"].map(str::to_owned).to_vec();
-    let first = mesh.start(NodeOptions { flags: flags.clone(), ..NodeOptions::named("first") }).unwrap();
+    let first = mesh.start(NodeOptions { flags, ..NodeOptions::named("first") }).unwrap();
     let state = mesh.node(first).state_dir();
     let key = mesh.fleet_key();
     let (code, error) = failing(&[

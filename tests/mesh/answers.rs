@@ -16,7 +16,7 @@ fn the_distributed_answer_equals_the_same_students_merged_in_one_process() {
     let status = agreed(&mesh);
     for n in 0..12 {
         let image = image(n);
-        let client = mesh.nodes()[n as usize % 3].client().unwrap();
+        let client = mesh.nodes()[usize::try_from(n).unwrap() % 3].client().unwrap();
         let reply = bundle().ask(&client, &image).unwrap();
         assert_eq!(reply.parts_used, [0, 1, 2]);
         assert_eq!(reply.replicas.len(), 3);
