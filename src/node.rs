@@ -17,8 +17,6 @@ mod routes;
 mod settle;
 mod snapshot;
 mod start;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
