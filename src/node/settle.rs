@@ -183,7 +183,7 @@ impl Node {
                 self.observations.round_trip(member.id(), round_trip);
             }
         }
-        let peers = self.membership.members().map(peer).collect();
+        let peers = self.membership.members().map(deployment::Peer::from).collect();
         self.stock.handle(now, deployment::Input::Peers(peers));
         let view =
             std::iter::once(self.view_of_me()).chain(self.membership.members().map(|m| self.view_of(m))).collect();
@@ -210,23 +210,14 @@ impl Node {
         self.record.ready.iter().filter_map(elements).collect()
     }
 
+    /// With what this node observed of the member in place of what it says of itself.
     fn view_of(&self, member: &membership::Member) -> ViewMember {
-        let record = member.record();
-        let mut capability = record.capability;
+        let mut view = ViewMember::from(member);
+        let capability = &mut view.capability;
         capability.failure_probability =
             self.observations.failure_probability(member.id(), capability.failure_probability);
         capability.link_delay_s = self.observations.link_delay_s(member.id(), capability.link_delay_s);
-        ViewMember {
-            id: member.id(),
-            generation: member.generation(),
-            state: member.state(),
-            priority: record.priority,
-            uptime_class: record.uptime_class,
-            capability,
-            epoch: record.epoch,
-            draining: record.draining,
-            linked: member.is_linked(),
-        }
+        view
     }
 
     fn view_of_me(&self) -> ViewMember {
@@ -258,17 +249,5 @@ impl Node {
             self.drain_membership(now);
             self.outputs.push_back(Output::Drained);
         }
-    }
-}
-
-fn peer(member: &membership::Member) -> deployment::Peer {
-    let record = member.record();
-    deployment::Peer {
-        id: member.id(),
-        routable: member.is_routable(),
-        bundles: record.bundles.clone(),
-        ready: record.ready.clone(),
-        epoch: record.epoch,
-        desired: record.desired.clone(),
     }
 }
