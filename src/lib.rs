@@ -107,6 +107,7 @@
 //! ```
 
 pub mod blob;
+pub mod bugs;
 pub mod bundle;
 pub mod deployment;
 pub mod fleet;

@@ -222,6 +222,32 @@ impl Node {
         self.manifests.get(&bundle).map(|manifest| (bundle, manifest))
     }
 
+    /// Who is alive, in this node's eyes.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Who leads, and the plan that holds, in this node's eyes.
+    pub fn leadership(&self) -> &Leadership {
+        &self.leadership
+    }
+
+    /// What this node tells of itself.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Requests that it has taken and not answered yet, and runs that wait for a worker.
+    pub fn load(&self) -> (usize, usize) {
+        (self.coordinator.open_requests(), self.replicas.waiting())
+    }
+
+    /// How many parts of the served bundle have a replica that would be asked now, and of how many.
+    pub fn parts_served(&self) -> (usize, usize) {
+        let Some((_, manifest)) = self.serving() else { return (0, 0) };
+        (self.routes.parts().iter().filter(|replicas| !replicas.is_empty()).count(), manifest.parts.len())
+    }
+
     fn take_message(&mut self, now: Instant, from: NodeId, message: Message, blob: crate::blob::Blob) {
         match message {
             Message::Membership(message) => {

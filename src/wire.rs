@@ -19,7 +19,7 @@ use crate::node::Lane;
 use crate::{deployment, inference, leadership, membership};
 pub use durable::{DURABLE_BYTES_MAX, decode_durable, encode_durable};
 pub use error::WireError;
-pub use frame::{BLOB_BYTES_MAX, HEADER_BYTES_MAX, VERSION, decode, encode, frame_bytes_max};
+pub use frame::{BLOB_BYTES_MAX, HEADER_BYTES_MAX, VERSION, decode, encode, frame_bytes_max, header_len};
 
 /// Everything that nodes tell each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

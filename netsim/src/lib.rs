@@ -1,6 +1,13 @@
-//! Meshes of real nodes on this machine, for the demo, the tests and the lab.
+//! The nodes of the program, many at once: in a deterministic world of faults, and as real processes on this machine.
 //!
-//! Deliberately absent: any rule of the protocol. The nodes are processes of the program itself; this crate starts, stops,
-//! kills, freezes, blocks and observes them.
+//! [`world`] drives the very `rocoin::Node` of the devices in virtual time; [`harness`] starts, stops, kills, freezes, blocks and
+//! observes processes, for the demo, the tests and the lab.
+//!
+//! Deliberately absent: any rule of the protocol; a clock, outside the harness.
 
+pub mod fact;
+pub mod fault;
 pub mod harness;
+pub mod model;
+pub mod random;
+pub mod world;

@@ -49,6 +49,24 @@ pub fn encode(message: &Message, blob: &Blob) -> Result<Vec<u8>, WireError> {
     Ok(frame)
 }
 
+/// Bytes of the message's frame without its blob, as [`encode`] makes it.
+pub fn header_len(message: &Message) -> usize {
+    let mut counter = Counter(0);
+    // A message that cannot be encoded is refused by `encode`; here it counts as far as it got.
+    let _ = bincode::serde::encode_into_writer(message, &mut counter, format::<HEADER_BYTES_MAX>());
+    PREFIX_BYTES + counter.0
+}
+
+/// Counts what is written.
+struct Counter(usize);
+
+impl bincode::enc::write::Writer for &mut Counter {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0 += bytes.len();
+        Ok(())
+    }
+}
+
 /// The message and its blob from a peer's frame. Allocates no more than a small multiple of the frame's own size.
 ///
 /// # Errors

@@ -1,0 +1,327 @@
+//! What happened in a simulated world, as invariants, pictures and people read it.
+
+use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, Term};
+use rocoin::leadership::EpochPlan;
+use rocoin::membership::State;
+use rocoin::time::{Duration, Instant};
+use serde::Serialize;
+
+/// A simulated device, numbered from 0. It keeps its number whatever identity it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct HostId(pub u32);
+
+impl std::fmt::Display for HostId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+/// A client's request, numbered from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct AskId(pub u64);
+
+/// When something happened, and what.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// World time.
+    pub at: Instant,
+    /// What.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// A fault was applied.
+    Fault {
+        /// As scenario files write it.
+        text: String,
+    },
+    /// A node started.
+    Started {
+        /// Where.
+        host: HostId,
+        /// With which identity.
+        node: NodeId,
+        /// Its start.
+        generation: Generation,
+        /// RAM for students, bytes.
+        memory_bytes: u64,
+    },
+    /// A node is gone: it crashed, or left.
+    Stopped {
+        /// Where.
+        host: HostId,
+        /// Whether it said goodbye.
+        left: bool,
+        /// What its disk kept.
+        disk: Kept,
+    },
+    /// A host stands still: it takes nothing in and does nothing.
+    Paused {
+        /// Which.
+        host: HostId,
+    },
+    /// It goes on.
+    Resumed {
+        /// Which.
+        host: HostId,
+    },
+    /// A host computes so many times slower from now on.
+    Slowed {
+        /// Which.
+        host: HostId,
+        /// 1 is its own speed.
+        factor: f64,
+    },
+    /// Hosts of different sides do not hear each other from now on.
+    Sides {
+        /// One a host.
+        sides: Vec<u32>,
+    },
+    /// A host's link went down or up.
+    Link {
+        /// Whose.
+        host: HostId,
+        /// Up.
+        up: bool,
+    },
+    /// Nothing gets from one host to another.
+    Cut {
+        /// The sender.
+        from: HostId,
+        /// The receiver.
+        to: HostId,
+    },
+    /// It does again.
+    Mended {
+        /// The sender.
+        from: HostId,
+        /// The receiver.
+        to: HostId,
+    },
+    /// The links of a host are so bad, or well again, that nothing is demanded of it.
+    Impaired {
+        /// Which.
+        host: HostId,
+        /// Bad or well.
+        impaired: bool,
+    },
+    /// A node's own counters, after a step that changed them.
+    State {
+        /// Where.
+        host: HostId,
+        /// Its identity.
+        node: NodeId,
+        /// Its start.
+        generation: Generation,
+        /// How often it refuted.
+        incarnation: Incarnation,
+        /// The highest term promised.
+        term: Term,
+        /// The plan adopted.
+        epoch: Option<Epoch>,
+        /// Whom it follows.
+        leader: Option<NodeId>,
+    },
+    /// A node adopted a plan, or started with it.
+    Adopted {
+        /// Where.
+        host: HostId,
+        /// Its identity.
+        node: NodeId,
+        /// Kept from before its start.
+        kept: bool,
+        /// The plan.
+        plan: Box<EpochPlan>,
+        /// Whom the node knew when it adopted it, itself included.
+        known: Vec<NodeId>,
+    },
+    /// A node's opinion of another changed.
+    Opinion {
+        /// Whose.
+        host: HostId,
+        /// Of whom.
+        member: NodeId,
+        /// Which start of it.
+        generation: Generation,
+        /// How often it refuted.
+        incarnation: Incarnation,
+        /// What it is held to be; `None`: it left or was forgotten.
+        state: Option<State>,
+    },
+    /// Two devices with one identity were noticed.
+    Clash {
+        /// By whom.
+        host: HostId,
+        /// The identity.
+        member: NodeId,
+    },
+    /// The students that a node has ready, after a change.
+    Ready {
+        /// Where.
+        host: HostId,
+        /// Which.
+        students: Vec<Digest>,
+    },
+    /// The artifacts on a host's disk, after a change.
+    Stored {
+        /// Where.
+        host: HostId,
+        /// How many of the students of the bundle served first, then of the second.
+        students: Vec<Digest>,
+    },
+    /// A bundle was given to a node.
+    Deployed {
+        /// Where.
+        host: HostId,
+        /// Its digest.
+        bundle: Digest,
+    },
+    /// A client asks a node.
+    Asked {
+        /// The request.
+        ask: AskId,
+        /// The coordinator.
+        host: HostId,
+        /// How often it was asked elsewhere before.
+        tries: u32,
+        /// The image's index.
+        image: usize,
+        /// What is left of the client's patience.
+        deadline: Duration,
+        /// Fewer parts are no answer.
+        min_parts: usize,
+    },
+    /// A node answers a client.
+    Answered {
+        /// The request.
+        ask: AskId,
+        /// The coordinator.
+        host: HostId,
+        /// What it said.
+        reply: Reply,
+    },
+    /// A request is over for its client; the last word about it.
+    Over {
+        /// The request.
+        ask: AskId,
+        /// How it ended.
+        outcome: Outcome,
+        /// From the first try on.
+        took: Duration,
+        /// Tries after the first.
+        retries: u32,
+        /// Whether the class named was right.
+        right: bool,
+    },
+    /// How full a node's queues are: now and then.
+    Load {
+        /// Where.
+        host: HostId,
+        /// Requests that it coordinates.
+        open_requests: usize,
+        /// Runs that wait.
+        waiting: usize,
+    },
+    /// What a node holds of all others: now and then.
+    View {
+        /// Whose.
+        host: HostId,
+        /// All others that it knows of.
+        members: Vec<Seen>,
+        /// Parts with a replica that it would ask now.
+        parts_served: usize,
+        /// Parts there are; 0 before a bundle is known.
+        parts: usize,
+    },
+    /// Faults are over; from now on the mesh has to recover.
+    Calm,
+}
+
+/// One member as another sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Who.
+    pub member: NodeId,
+    /// Which start.
+    pub generation: Generation,
+    /// Alive, suspect or down.
+    pub state: State,
+    /// Whether requests are sent to it.
+    pub routable: bool,
+}
+
+/// What a crash leaves on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// Everything written.
+    All,
+    /// What was synced; the rest is lost.
+    Synced,
+    /// Nothing: the node that starts next is a new one.
+    Nothing,
+}
+
+/// What a coordinator answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// An answer.
+    Answer {
+        /// The merged logits.
+        logits: Vec<f32>,
+        /// The bundle.
+        bundle: Digest,
+        /// What was used: part, student, who answered.
+        parts: Vec<(PartId, Digest, NodeId)>,
+        /// What is lacking.
+        missing: Vec<PartId>,
+    },
+    /// A reasoned error.
+    Error {
+        /// What kind.
+        outcome: Outcome,
+        /// For people.
+        text: String,
+    },
+}
+
+/// How a request ended for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Answered with every part.
+    Complete,
+    /// Answered without some part.
+    Degraded,
+    /// Refused as overload.
+    Overloaded,
+    /// Nothing is served there yet.
+    NotServing,
+    /// Too few parts have a replica.
+    NoReplica,
+    /// The deadline passed at the coordinator.
+    Deadline,
+    /// The coordinator was leaving.
+    Draining,
+    /// The input was refused; no simulated client sends such a one.
+    BadInput,
+    /// Nobody could be reached, or those asked died with the request.
+    Lost,
+}
+
+impl Outcome {
+    /// Whether the client has an answer.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Complete | Self::Degraded)
+    }
+
+    /// Whether asking another node at once makes sense: this one had nothing to do with the request's failure.
+    pub(crate) fn asks_elsewhere(self) -> bool {
+        matches!(self, Self::Overloaded | Self::NotServing | Self::NoReplica | Self::Draining | Self::Lost)
+    }
+}

@@ -1,0 +1,249 @@
+//! A world in virtual time: one thread, one seed, and in it the very `rocoin::Node` that runs on devices.
+//!
+//! It is the shell of many nodes at once: it takes their outputs, lets time pass, and hands in what came of them. It has no
+//! rule of the protocol in it, and judges nothing: what happens is told as [`Fact`]s, which [`crate::invariant`]s judge.
+
+mod clients;
+mod connections;
+mod event;
+mod faults;
+mod host;
+mod network;
+mod nodes;
+mod queue;
+mod stats;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rocoin::time::{Duration, Instant};
+
+use self::clients::Clients;
+pub use self::clients::LoadSpec;
+use self::connections::Connection;
+use self::event::Event;
+use self::host::Host;
+pub use self::host::HostSpec;
+use self::network::Network;
+pub use self::network::{NetworkSpec, Pays};
+use self::queue::Queue;
+pub use self::stats::{HostStats, Stats};
+use crate::fact::{Entry, Fact, HostId};
+use crate::fault::Scheduled;
+use crate::model::Model;
+use crate::random::Random;
+
+/// Between two looks at views and queues; the looks become rarer in large fleets, since each costs the square of the fleet.
+const PULSE: Duration = Duration::from_secs(1);
+/// Up to so many hosts the looks come once a [`PULSE`].
+const PULSE_HOSTS: u32 = 100;
+
+/// What a world is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Of all chance.
+    pub seed: u64,
+    /// The devices.
+    pub hosts: Vec<HostSpec>,
+    /// The links.
+    pub network: NetworkSpec,
+    /// The nodes' settings.
+    pub node: rocoin::node::Config,
+    /// Bundles that can be deployed, the first at the start.
+    pub models: Vec<Arc<Model>>,
+    /// Every disk has the first bundle's artifacts from the start.
+    pub in_place: bool,
+    /// A student's run fails with the failure probability of its host's capability.
+    pub runs_fail: bool,
+    /// What clients ask.
+    pub load: LoadSpec,
+    /// What goes wrong when.
+    pub schedule: Vec<Scheduled>,
+    /// Bugs of the shell that are switched on, for checking the checker.
+    pub bugs: rocoin::bugs::Bugs,
+}
+
+/// The simulated world.
+#[derive(Debug)]
+pub struct World {
+    now: Instant,
+    queue: Queue<Event>,
+    hosts: Vec<Host>,
+    network: Network,
+    connections: BTreeMap<(HostId, HostId), Connection>,
+    clients: Clients,
+    models: Vec<Arc<Model>>,
+    node_config: rocoin::node::Config,
+    runs_fail: bool,
+    in_place: bool,
+    schedule: Vec<Scheduled>,
+    /// Of each starving host: how long it stalls at most, and how long it runs at most in between.
+    starving: BTreeMap<HostId, (Duration, Duration)>,
+    bugs: rocoin::bugs::Bugs,
+    random: Random,
+    facts: Vec<Entry>,
+    stats: Stats,
+}
+
+impl World {
+    /// A world at time zero; all hosts start within its first moments.
+    pub fn new(setup: Setup) -> Self {
+        let Setup { seed, hosts, network, node, models, in_place, runs_fail, load, schedule, bugs } = setup;
+        let count = hosts.len();
+        let mut random = Random::new(seed, "world");
+        let network = Network::new(network, count, Random::new(seed, "network"));
+        let hosts = hosts
+            .into_iter()
+            .map(|spec| {
+                let node = rocoin::id::NodeId(random.seed());
+                Host::new(spec, node, random.time(Duration::ZERO, Duration::from_secs(1000)))
+            })
+            .collect();
+        let mut world = Self {
+            now: Instant::ZERO,
+            queue: Queue::new(),
+            hosts,
+            network,
+            connections: BTreeMap::new(),
+            clients: Clients::new(load, Random::new(seed, "clients")),
+            models,
+            node_config: node,
+            runs_fail,
+            in_place,
+            schedule,
+            starving: BTreeMap::new(),
+            bugs,
+            random,
+            facts: Vec::new(),
+            stats: Stats::new(count),
+        };
+        world.begin();
+        world
+    }
+
+    fn begin(&mut self) {
+        for host in self.host_ids() {
+            if self.in_place {
+                self.fill_disk(host);
+            }
+            self.start(host);
+        }
+        if let Some(host) = self.host_ids().next() {
+            self.deploy(host, 0);
+        }
+        for line in 0..self.schedule.len() {
+            self.queue.push(self.schedule[line].at, Event::Scheduled { line });
+        }
+        self.queue.push(self.clients.first_ask(), Event::Ask);
+        self.queue.push(Instant::ZERO + PULSE, Event::Pulse);
+    }
+
+    /// World time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// All hosts, running or not.
+    pub fn host_ids(&self) -> impl Iterator<Item = HostId> + use<> {
+        (0..u32::try_from(self.hosts.len()).unwrap_or(u32::MAX)).map(HostId)
+    }
+
+    /// Does the next thing that happens by `until`; false, and the time is `until`, if there is none.
+    pub fn step(&mut self, until: Instant) -> bool {
+        let Some((at, event)) = self.queue.pop(until) else {
+            self.now = self.now.max(until);
+            return false;
+        };
+        self.now = at;
+        if let Some(host) = event.put_off_by()
+            && self.host(host).paused
+        {
+            self.host_mut(host).deferred.push_back(event);
+        } else {
+            self.happen(event);
+        }
+        true
+    }
+
+    /// What happened since it was asked last.
+    pub fn take_facts(&mut self) -> std::vec::Drain<'_, Entry> {
+        self.facts.drain(..)
+    }
+
+    /// Traffic so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The bundles.
+    pub fn models(&self) -> &[Arc<Model>] {
+        &self.models
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Wake { host, ticket } => self.wake(host, ticket),
+            Event::Deliver(parcel) => self.deliver(*parcel),
+            Event::Result { host, life, input } => self.result(host, life, *input),
+            Event::Written { host, life, write, durable } => self.written(host, life, write, *durable),
+            Event::Exit { host, life } => self.exit(host, life),
+            Event::Announce { host, life } => self.announce(host, life),
+            Event::Knock { from, to } => self.knock(from, to),
+            Event::LinkUp { host, peer, connection } => self.link_up(host, peer, connection),
+            Event::LinkDown { host, peer, connection } => self.link_down(host, peer, connection),
+            Event::Break { pair, connection } => self.break_if_cut(pair, connection),
+            Event::Ask => self.ask_next(),
+            Event::AskAgain { ask, tries } => self.ask_again(ask, tries),
+            Event::Patience { ask, tries } => self.lose_patience(ask, tries),
+            Event::Scheduled { line } => {
+                let fault = self.schedule[line].fault.clone();
+                self.apply(&fault);
+            }
+            Event::Starve { host, stall } => self.starve_on(host, stall),
+            Event::Link { host, up } => self.set_link(host, up),
+            Event::Pulse => self.pulse(),
+        }
+    }
+
+    fn pulse(&mut self) {
+        for host in self.host_ids() {
+            let Some(node) = self.host(host).node.as_deref() else { continue };
+            let (open_requests, waiting) = node.load();
+            let members = node
+                .membership()
+                .members()
+                .map(|m| crate::fact::Seen {
+                    member: m.id(),
+                    generation: m.generation(),
+                    state: m.state(),
+                    routable: m.is_routable(),
+                })
+                .collect();
+            let (parts_served, parts) = node.parts_served();
+            self.tell(Fact::Load { host, open_requests, waiting });
+            self.tell(Fact::View { host, members, parts_served, parts });
+        }
+        self.network.tidy(self.now);
+        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        self.queue.push(self.now + PULSE * hosts.div_ceil(PULSE_HOSTS).max(1), Event::Pulse);
+    }
+
+    fn host(&self, host: HostId) -> &Host {
+        &self.hosts[network::index(host)]
+    }
+
+    fn host_mut(&mut self, host: HostId) -> &mut Host {
+        &mut self.hosts[network::index(host)]
+    }
+
+    fn after(&mut self, wait: Duration, event: Event) {
+        self.queue.push(self.now + wait, event);
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        self.facts.push(Entry { at: self.now, fact });
+    }
+}

@@ -1,0 +1,231 @@
+//! Clients: they ask at a steady or random pace, turn to another node once, and note how it ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rocoin::inference::{Answer, Outcome as CoreOutcome, Request, RequestError};
+use rocoin::node::{ClientId, Input};
+use rocoin::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
+
+use super::World;
+use super::event::Event;
+use crate::fact::{AskId, Fact, HostId, Outcome, Reply};
+use crate::fault::seconds;
+use crate::model::Model;
+use crate::random::Random;
+
+/// A client that gets no word from its node waits so much longer than the deadline it set.
+const GRACE: Duration = Duration::from_millis(200);
+/// A node that is gone is noticed, or refuses, within this.
+const REFUSED_AFTER: Duration = Duration::from_millis(1);
+
+/// What clients ask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoadSpec {
+    /// Requests a second, over the whole mesh; 0: none.
+    pub rate_per_s: f64,
+    /// The first one, s.
+    pub from_s: f64,
+    /// No more after this, s.
+    pub until_s: f64,
+    /// A client's patience, s.
+    pub deadline_s: f64,
+    /// Fewer parts are no answer.
+    pub min_parts: usize,
+    /// Times a client turns to another node.
+    pub retries: u32,
+    /// Random waits (exponential) rather than equal ones.
+    pub random: bool,
+}
+
+impl Default for LoadSpec {
+    fn default() -> Self {
+        Self { rate_per_s: 0.0, from_s: 5.0, until_s: f64::MAX, deadline_s: 2.0, min_parts: 1, retries: 1, random: true }
+    }
+}
+
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    image: usize,
+    tries: u32,
+    host: Option<HostId>,
+}
+
+/// All clients, and their open requests.
+#[derive(Debug)]
+pub(super) struct Clients {
+    spec: LoadSpec,
+    random: Random,
+    next: u64,
+    open: BTreeMap<AskId, Open>,
+}
+
+impl Clients {
+    pub(super) fn new(spec: LoadSpec, random: Random) -> Self {
+        Self { spec, random, next: 0, open: BTreeMap::new() }
+    }
+
+    pub(super) fn first_ask(&self) -> Instant {
+        Instant::ZERO + seconds(self.spec.from_s)
+    }
+
+    fn wait(&mut self) -> Duration {
+        let mean = seconds(1.0 / self.spec.rate_per_s);
+        if self.spec.random { self.random.exponential(mean) } else { mean }
+    }
+}
+
+/// One try of one request, as the node knows its client.
+fn tag(ask: AskId, tries: u32) -> ClientId {
+    ClientId(ask.0 << 8 | u64::from(tries & 0xff))
+}
+
+impl World {
+    /// Whether the clients will ask no more and have no open request.
+    pub fn clients_are_done(&self) -> bool {
+        self.clients.open.is_empty()
+    }
+
+    /// From now on clients ask so often, until `until`.
+    pub(crate) fn set_load(&mut self, rate_per_s: f64, until: Instant) {
+        let was_over = self.clients.spec.rate_per_s <= 0.0 || self.now >= Instant::ZERO + seconds(self.clients.spec.until_s);
+        self.clients.spec.rate_per_s = rate_per_s;
+        self.clients.spec.until_s = until.since(Instant::ZERO).as_secs_f64();
+        if was_over {
+            self.after(Duration::ZERO, Event::Ask);
+        }
+    }
+
+    pub(super) fn ask_next(&mut self) {
+        let spec = &self.clients.spec;
+        if spec.rate_per_s <= 0.0 || self.now >= Instant::ZERO + seconds(spec.until_s) {
+            return;
+        }
+        let ask = AskId(self.clients.next);
+        self.clients.next += 1;
+        let images = self.models.first().map_or(1, |m| m.images());
+        let image = self.clients.random.below(images);
+        self.clients.open.insert(ask, Open { since: self.now, image, tries: 0, host: None });
+        self.try_one(ask);
+        let wait = self.clients.wait();
+        self.after(wait, Event::Ask);
+    }
+
+    pub(super) fn ask_again(&mut self, ask: AskId, tries: u32) {
+        if self.clients.open.get(&ask).is_some_and(|open| open.tries == tries) {
+            self.try_one(ask);
+        }
+    }
+
+    /// Asks any host but the last one asked, whether or not it runs.
+    fn try_one(&mut self, ask: AskId) {
+        let hosts: Vec<_> = self.host_ids().collect();
+        let Some(open) = self.clients.open.get_mut(&ask) else { return };
+        let others: Vec<_> = hosts.into_iter().filter(|host| Some(*host) != open.host).collect();
+        let Some(host) = self.clients.random.pick(&others).copied() else { return };
+        let (tries, image, since) = (open.tries, open.image, open.since);
+        open.host = Some(host);
+        let (deadline, retries) = (seconds(self.clients.spec.deadline_s), self.clients.spec.retries);
+        let left = deadline.saturating_sub(self.now.since(since));
+        if !self.host(host).is_running() {
+            self.over_or_again(ask, tries, Outcome::Lost, false);
+            return;
+        }
+        // Who may turn to another node keeps half of its patience for it.
+        let deadline = if tries < retries { left / 2 } else { left };
+        let min_parts = self.clients.spec.min_parts;
+        self.tell(Fact::Asked { ask, host, tries, image, deadline, min_parts });
+        self.after(deadline + GRACE, Event::Patience { ask, tries });
+        let input = self.models.first().map(|m| m.image(image).clone()).unwrap_or_default();
+        let request = Request { input, deadline, min_parts };
+        let client = tag(ask, tries);
+        self.host_mut(host).clients.insert(client.0, ask);
+        let life = self.host(host).life;
+        self.after(Duration::ZERO, Event::Result { host, life, input: Box::new(Input::Request { client, request }) });
+    }
+
+    /// A coordinator answered.
+    pub(super) fn answer(&mut self, host: HostId, client: ClientId, result: Result<Answer, RequestError>) {
+        let Some(ask) = self.host_mut(host).clients.remove(&client.0) else { return };
+        let outcome = outcome_of(&result);
+        let reply = reply_of(&result);
+        let model = match &reply {
+            Reply::Answer { bundle, .. } => self.models.iter().find(|m| m.digest() == *bundle),
+            Reply::Error { .. } => None,
+        };
+        let right = self.clients.open.get(&ask).zip(model).is_some_and(|(open, model)| match &reply {
+            Reply::Answer { logits, .. } => Model::class(logits) == usize::from(model.label(open.image)),
+            Reply::Error { .. } => false,
+        });
+        self.tell(Fact::Answered { ask, host, reply });
+        let tries = u32::try_from(client.0 & 0xff).unwrap_or(0);
+        self.over_or_again(ask, tries, outcome, right);
+    }
+
+    /// A client has waited long enough for one node.
+    pub(super) fn lose_patience(&mut self, ask: AskId, tries: u32) {
+        let Some(open) = self.clients.open.get(&ask).filter(|open| open.tries == tries) else { return };
+        if let Some(host) = open.host {
+            let client = tag(ask, tries);
+            if self.host_mut(host).clients.remove(&client.0).is_some() {
+                let life = self.host(host).life;
+                let input = Box::new(Input::CancelRequest { client });
+                self.after(Duration::ZERO, Event::Result { host, life, input });
+            }
+        }
+        self.over_or_again(ask, tries, Outcome::Lost, false);
+    }
+
+    /// A node is gone, and with it what it coordinated.
+    pub(super) fn clients_lose(&mut self, host: HostId) {
+        let lost: BTreeSet<_> = std::mem::take(&mut self.host_mut(host).clients).into_iter().collect();
+        for (client, ask) in lost {
+            let tries = u32::try_from(client & 0xff).unwrap_or(0);
+            self.over_or_again(ask, tries, Outcome::Lost, false);
+        }
+    }
+
+    fn over_or_again(&mut self, ask: AskId, tries: u32, outcome: Outcome, right: bool) {
+        let now = self.now;
+        let (retries, deadline) = (self.clients.spec.retries, seconds(self.clients.spec.deadline_s));
+        let Some(open) = self.clients.open.get_mut(&ask).filter(|open| open.tries == tries) else { return };
+        let (took, left) = (now.since(open.since), deadline.saturating_sub(now.since(open.since)));
+        let elsewhere = outcome.asks_elsewhere() || outcome == Outcome::Deadline;
+        if elsewhere && tries < retries && left > REFUSED_AFTER {
+            open.tries += 1;
+            let tries = open.tries;
+            self.after(REFUSED_AFTER, Event::AskAgain { ask, tries });
+            return;
+        }
+        self.clients.open.remove(&ask);
+        self.tell(Fact::Over { ask, outcome, took, retries: tries, right });
+    }
+}
+
+fn outcome_of(result: &Result<Answer, RequestError>) -> Outcome {
+    match CoreOutcome::of(result) {
+        CoreOutcome::Complete => Outcome::Complete,
+        CoreOutcome::Degraded => Outcome::Degraded,
+        CoreOutcome::Overloaded => Outcome::Overloaded,
+        CoreOutcome::NotServing => Outcome::NotServing,
+        CoreOutcome::NoReplica => Outcome::NoReplica,
+        CoreOutcome::Deadline => Outcome::Deadline,
+        CoreOutcome::Draining => Outcome::Draining,
+        CoreOutcome::BadInput => Outcome::BadInput,
+        CoreOutcome::Cancelled => Outcome::Lost,
+    }
+}
+
+fn reply_of(result: &Result<Answer, RequestError>) -> Reply {
+    match result {
+        Ok(answer) => Reply::Answer {
+            logits: answer.logits.clone(),
+            bundle: answer.bundle,
+            parts: answer.parts.iter().map(|p| (p.part, p.student, p.replica)).collect(),
+            missing: answer.missing.clone(),
+        },
+        Err(error) => Reply::Error { outcome: outcome_of(result), text: error.to_string() },
+    }
+}

@@ -1,0 +1,221 @@
+//! How connections come and go, and how messages travel over them.
+
+use rocoin::blob::Blob;
+use rocoin::id::NodeId;
+use rocoin::node::Input;
+use rocoin::time::Duration;
+use rocoin::wire::{Message, header_len};
+
+use super::World;
+use super::event::{Event, Parcel};
+use super::host::Link;
+use super::network::{Bytes, ConnectionId, Fate};
+use crate::fact::HostId;
+
+/// Messages that wait for the end of a cut, each way; one more is dropped, as the shell's queue does it.
+const WAITING_MAX: usize = 256;
+/// In fleets larger than this a host calls out again only while it has no link at all.
+const CROWD: usize = 64;
+
+/// One connection between two hosts.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    /// Sent into a cut.
+    waiting: Vec<Parcel>,
+}
+
+fn pair(a: HostId, b: HostId) -> (HostId, HostId) {
+    (a.min(b), a.max(b))
+}
+
+impl World {
+    /// A host calls out by multicast; whoever hears it and has no link to it connects.
+    pub(super) fn announce(&mut self, host: HostId, life: u32) {
+        if self.host(host).life != life || !self.host(host).is_running() {
+            return;
+        }
+        let lonely = self.host(host).links.is_empty();
+        for other in self.host_ids() {
+            let hears = other != host && self.host(other).is_running() && !self.network.is_cut(host, other);
+            if hears && !self.connections.contains_key(&pair(host, other)) {
+                let latency = self.network.latency(host, other);
+                self.after(latency, Event::Knock { from: other, to: host });
+            }
+        }
+        let every = self.network.spec.discovery_s;
+        if every > 0.0 && (lonely || self.hosts.len() <= CROWD) {
+            let wait = Duration::from_secs_f64(every * self.random.between(0.9, 1.1));
+            self.after(wait, Event::Announce { host, life });
+        }
+    }
+
+    /// A node wants a link to a peer.
+    pub(super) fn dial(&mut self, from: HostId, peer: NodeId, addresses: &[String]) {
+        if self.host(from).links.contains_key(&peer) {
+            return;
+        }
+        for to in addresses.iter().filter_map(|a| super::host::host_at(a)) {
+            let known = super::network::index(to) < self.hosts.len();
+            if known && to != from && self.host(to).disk.node == peer && self.network.is_open(from, to) {
+                let latency = self.network.latency(from, to);
+                self.after(latency, Event::Knock { from, to });
+                return;
+            }
+        }
+    }
+
+    /// The handshake's first packet arrives; both ends learn of the connection one after the other.
+    pub(super) fn knock(&mut self, from: HostId, to: HostId) {
+        let answers = |host: HostId| self.host(host).is_running() && !self.host(host).paused;
+        let possible = answers(from) && answers(to) && self.network.is_open(from, to);
+        if !possible || self.connections.contains_key(&pair(from, to)) {
+            return;
+        }
+        if self.host(from).disk.node == self.host(to).disk.node {
+            return; // Nobody connects to itself.
+        }
+        let id = self.network.new_connection();
+        self.connections.insert(pair(from, to), Connection { id, waiting: Vec::new() });
+        let (there, back) = (self.network.latency(to, from), self.network.latency(from, to));
+        self.after(there, Event::LinkUp { host: from, peer: to, connection: id });
+        self.after(there + back, Event::LinkUp { host: to, peer: from, connection: id });
+    }
+
+    pub(super) fn link_up(&mut self, host: HostId, peer: HostId, connection: ConnectionId) {
+        if !self.stands(pair(host, peer), connection) || !self.host(host).is_running() {
+            return;
+        }
+        let node = self.host(peer).disk.node;
+        let link = Link { host: peer, connection };
+        match self.host_mut(host).links.insert(node, link) {
+            // Another host has the same identity: one connection an identity.
+            Some(older) if older.connection != connection => self.close(pair(host, older.host), Duration::ZERO),
+            Some(_) => return,
+            None => {}
+        }
+        self.input(host, Input::LinkUp { peer: node });
+    }
+
+    pub(super) fn link_down(&mut self, host: HostId, peer: HostId, connection: ConnectionId) {
+        let links = &self.host(host).links;
+        let gone = links.iter().find(|(_, l)| l.host == peer && l.connection == connection).map(|(node, _)| *node);
+        if let Some(node) = gone
+            && self.host(host).is_running()
+        {
+            self.host_mut(host).links.remove(&node);
+            self.input(host, Input::LinkDown { peer: node });
+        }
+    }
+
+    fn stands(&self, pair: (HostId, HostId), connection: ConnectionId) -> bool {
+        self.connections.get(&pair).is_some_and(|c| c.id == connection)
+    }
+
+    /// Ends a connection; each end that can be reached learns of it after `notice` and the way there.
+    pub(super) fn close(&mut self, pair: (HostId, HostId), notice: Duration) {
+        let Some(connection) = self.connections.remove(&pair) else { return };
+        self.stats.dropped += connection.waiting.len() as u64;
+        let (a, b) = pair;
+        for (host, peer) in [(a, b), (b, a)] {
+            let wait = notice + self.network.latency(peer, host);
+            self.after(wait, Event::LinkDown { host, peer, connection: connection.id });
+        }
+    }
+
+    /// A host's process is gone. Its kernel says so to the peers, unless the host lost its power or its net: then they
+    /// learn it as from a cut.
+    pub(super) fn close_all_of(&mut self, host: HostId, silent: bool) {
+        let pairs: Vec<_> = self.connections.keys().filter(|(a, b)| *a == host || *b == host).copied().collect();
+        for ends in pairs {
+            let peer = if ends.0 == host { ends.1 } else { ends.0 };
+            if silent || self.network.is_cut(host, peer) {
+                let wait = self.break_after();
+                let Some(connection) = self.connections.remove(&ends) else { continue };
+                self.after(wait, Event::LinkDown { host: peer, peer: host, connection: connection.id });
+            } else {
+                self.close(ends, Duration::ZERO);
+            }
+        }
+        self.host_mut(host).links.clear();
+    }
+
+    fn break_after(&mut self) -> Duration {
+        Duration::from_secs_f64(self.network.spec.break_after_s * self.random.between(1.0, 1.2))
+    }
+
+    /// Every connection that a cut holds up breaks if the cut lasts.
+    pub(super) fn cuts_changed(&mut self) {
+        let pairs: Vec<_> = self.connections.iter().map(|(pair, c)| (*pair, c.id)).collect();
+        for (pair, connection) in pairs {
+            if !self.network.is_open(pair.0, pair.1) {
+                let wait = self.break_after();
+                self.after(wait, Event::Break { pair, connection });
+                continue;
+            }
+            let waiting = self.connections.get_mut(&pair).map(|c| std::mem::take(&mut c.waiting)).unwrap_or_default();
+            let wait = self.network.retransmission();
+            for parcel in waiting {
+                let latency = self.network.latency(parcel.from_host, parcel.to);
+                self.after(wait + latency, Event::Deliver(Box::new(parcel)));
+            }
+        }
+    }
+
+    pub(super) fn break_if_cut(&mut self, pair: (HostId, HostId), connection: ConnectionId) {
+        if self.stands(pair, connection) && !self.network.is_open(pair.0, pair.1) {
+            self.close(pair, Duration::ZERO);
+        }
+    }
+
+    /// A node sends; without a link, or with a full queue, the message is dropped.
+    pub(super) fn send(&mut self, from: HostId, to: NodeId, message: Message, blob: Blob) {
+        let Some(link) = self.host(from).links.get(&to).copied() else {
+            self.stats.dropped += 1;
+            return;
+        };
+        let bytes = Bytes { header: header_len(&message), blob: blob.len() };
+        let (lane, rate) = (message.lane(), self.host(from).spec.capability.link_bits_per_s);
+        self.stats.count(from, lane, bytes.header + bytes.blob);
+        let node = self.host(from).disk.node;
+        let Link { host, connection } = link;
+        let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob };
+        match self.network.send(self.now, (from, host), lane, bytes, rate) {
+            Fate::Arrives(times) => {
+                for at in &times[1..] {
+                    self.queue.push(*at, Event::Deliver(Box::new(parcel.clone())));
+                }
+                self.queue.push(times[0], Event::Deliver(Box::new(parcel)));
+            }
+            Fate::Waits => match self.connections.get_mut(&pair(from, host)) {
+                Some(c) if c.id == connection && c.waiting.len() < WAITING_MAX => c.waiting.push(parcel),
+                _ => self.stats.dropped += 1,
+            },
+            Fate::Dropped => self.stats.dropped += 1,
+        }
+    }
+
+    /// A message arrives, if its connection still stands there.
+    pub(super) fn deliver(&mut self, parcel: Parcel) {
+        let Parcel { to, from_host, from, connection, message, blob } = parcel;
+        if self.network.is_cut(from_host, to) {
+            // Cut while it was on its way: it waits with the others.
+            if let Some(c) = self.connections.get_mut(&pair(from_host, to))
+                && c.id == connection
+                && c.waiting.len() < WAITING_MAX
+            {
+                c.waiting.push(Parcel { to, from_host, from, connection, message, blob });
+            } else {
+                self.stats.dropped += 1;
+            }
+            return;
+        }
+        let link = self.host(to).links.get(&from);
+        if link.is_none_or(|link| link.connection != connection) || !self.host(to).is_running() {
+            self.stats.dropped += 1;
+            return;
+        }
+        self.stats.count(to, message.lane(), header_len(&message) + blob.len());
+        self.input(to, Input::Message { from, message, blob });
+    }
+}

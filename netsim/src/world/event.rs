@@ -1,0 +1,84 @@
+//! What can happen next.
+
+use rocoin::blob::Blob;
+use rocoin::id::NodeId;
+use rocoin::node::{Durable, Input, WriteId};
+use rocoin::wire::Message;
+
+use super::network::ConnectionId;
+use crate::fact::{AskId, HostId};
+
+/// What can happen next.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A node's timer.
+    Wake { host: HostId, ticket: u64 },
+    /// A message reaches its receiver.
+    Deliver(Box<Parcel>),
+    /// Something local is finished.
+    Result { host: HostId, life: u32, input: Box<Input> },
+    /// A durable write reaches the disk.
+    Written { host: HostId, life: u32, write: WriteId, durable: Box<Durable> },
+    /// A node that has left ends.
+    Exit { host: HostId, life: u32 },
+    /// A host calls out by multicast.
+    Announce { host: HostId, life: u32 },
+    /// The first packet of a new connection arrives.
+    Knock { from: HostId, to: HostId },
+    /// One end learns that a connection stands.
+    LinkUp { host: HostId, peer: HostId, connection: ConnectionId },
+    /// One end learns that a connection is gone.
+    LinkDown { host: HostId, peer: HostId, connection: ConnectionId },
+    /// A cut may have lasted long enough to break a connection.
+    Break { pair: (HostId, HostId), connection: ConnectionId },
+    /// A client makes its next request.
+    Ask,
+    /// A client turns to another node.
+    AskAgain { ask: AskId, tries: u32 },
+    /// A client waits no longer for one node.
+    Patience { ask: AskId, tries: u32 },
+    /// A line of the schedule is due.
+    Scheduled { line: usize },
+    /// A host that starves stands still, or goes on.
+    Starve { host: HostId, stall: bool },
+    /// A flapping link goes down or up.
+    Link { host: HostId, up: bool },
+    /// Views and queues are looked at.
+    Pulse,
+}
+
+/// A message on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Parcel {
+    pub(super) to: HostId,
+    pub(super) from_host: HostId,
+    pub(super) from: NodeId,
+    pub(super) connection: ConnectionId,
+    pub(super) message: Message,
+    pub(super) blob: Blob,
+}
+
+impl Event {
+    /// Which host takes it in, if it is one that a standing host puts off.
+    pub(super) fn put_off_by(&self) -> Option<HostId> {
+        match self {
+            Self::Wake { host, .. }
+            | Self::Result { host, .. }
+            | Self::Announce { host, .. }
+            | Self::Exit { host, .. }
+            | Self::LinkUp { host, .. }
+            | Self::LinkDown { host, .. } => Some(*host),
+            Self::Deliver(parcel) => Some(parcel.to),
+            Self::Written { .. }
+            | Self::Knock { .. }
+            | Self::Break { .. }
+            | Self::Ask
+            | Self::AskAgain { .. }
+            | Self::Patience { .. }
+            | Self::Scheduled { .. }
+            | Self::Starve { .. }
+            | Self::Link { .. }
+            | Self::Pulse => None,
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Faults strike.
+
+use rocoin::blob::Blob;
+use rocoin::id::NodeId;
+use rocoin::node::Input;
+use rocoin::time::Duration;
+
+use super::World;
+use super::event::Event;
+use super::network::index;
+use crate::fact::{Fact, HostId, Kept};
+use crate::fault::{Fault, Target, seconds};
+
+impl World {
+    /// A fault strikes now. Whom it cannot strike (a host that does not exist or does not run) it leaves alone.
+    pub fn apply(&mut self, fault: &Fault) {
+        self.tell(Fact::Fault { text: text(fault) });
+        match fault {
+            Fault::Crash { on, disk, silent } => self.each(on, |world, host| world.stop(host, false, *disk, *silent)),
+            Fault::Restart { on } => self.each_of_all(on, Self::start),
+            Fault::Drain { on } => self.each(on, |world, host| world.input(host, Input::Drain)),
+            Fault::Pause { on } => self.each(on, Self::pause),
+            Fault::Resume { on } => self.each_of_all(on, Self::resume),
+            Fault::Slow { on, factor } => self.each_of_all(on, |world, host| world.slow(host, *factor)),
+            Fault::Starve { on, stall_s, run_s } => {
+                self.each_of_all(on, |world, host| world.starve(host, seconds(*stall_s), seconds(*run_s)));
+            }
+            Fault::Partition { sides } => self.partition(sides),
+            Fault::Halves => self.halves(),
+            Fault::Isolate { on } => self.each(on, |world, host| world.set_link(host, false)),
+            Fault::Cut { from, to } => self.cut(from, to),
+            Fault::Heal => self.heal(),
+            Fault::Clog { on, factor } => self.each_of_all(on, |world, host| world.clog(host, *factor)),
+            Fault::Flap { on, times, down_s, up_s } => self.flap(on, *times, seconds(*down_s), seconds(*up_s)),
+            Fault::CorruptArtifact { on } => self.each_of_all(on, Self::corrupt),
+            Fault::DiskFull { on, full } => self.each_of_all(on, |world, host| world.host_mut(host).disk.full = *full),
+            Fault::DiskSlow { on, factor } => {
+                self.each_of_all(on, |world, host| world.host_mut(host).disk.slow = factor.max(1.0));
+            }
+            Fault::ClockJump { on, by_s } => {
+                self.each_of_all(on, |world, host| world.jump_clock(host, seconds(*by_s)));
+            }
+            Fault::Clone { from, to } => self.clone_host(from, to),
+            Fault::Deploy { on, bundle } => self.each(on, |world, host| world.deploy(host, *bundle)),
+            Fault::Calm => self.calm(),
+        }
+    }
+
+    /// Whom a target means, of those that run.
+    pub fn targets(&mut self, target: &Target) -> Vec<HostId> {
+        let mut running: Vec<_> = self.host_ids().filter(|host| self.host(*host).is_running()).collect();
+        match target {
+            Target::Host(host) => running.into_iter().filter(|h| h.0 == *host).collect(),
+            Target::All => running,
+            Target::Random => self.random.pick(&running).copied().into_iter().collect(),
+            Target::Some(count) => {
+                self.random.shuffle(&mut running);
+                running.truncate(usize::try_from(*count).unwrap_or(usize::MAX));
+                running.sort_unstable();
+                running
+            }
+            Target::Leader => self.leader().into_iter().collect(),
+            Target::Group(part) => self.group(*part),
+        }
+    }
+
+    /// Whom most running nodes follow, if it runs.
+    pub fn leader(&self) -> Option<HostId> {
+        let mut votes = std::collections::BTreeMap::<NodeId, usize>::new();
+        for node in self.hosts.iter().filter_map(|h| h.node.as_ref()) {
+            if let Some(leader) = node.leadership().leader() {
+                *votes.entry(leader).or_default() += 1;
+            }
+        }
+        let leader = votes.iter().max_by_key(|(_, votes)| **votes).map(|(leader, _)| *leader)?;
+        self.host_of(leader)
+    }
+
+    fn group(&self, part: u16) -> Vec<HostId> {
+        let plans = self.hosts.iter().filter_map(|h| h.node.as_ref()?.leadership().plan());
+        let Some(plan) = plans.max_by_key(|plan| plan.epoch) else { return Vec::new() };
+        let members = plan.groups.iter().filter(|g| g.part.0 == part).flat_map(|g| &g.members);
+        members.filter_map(|member| self.host_of(*member)).collect()
+    }
+
+    fn host_of(&self, node: NodeId) -> Option<HostId> {
+        self.host_ids().find(|host| self.host(*host).is_running() && self.host(*host).disk.node == node)
+    }
+
+    fn each(&mut self, target: &Target, mut act: impl FnMut(&mut Self, HostId)) {
+        for host in self.targets(target) {
+            act(self, host);
+        }
+    }
+
+    /// Hosts that do not run are meant too, where they are named or all are.
+    fn each_of_all(&mut self, target: &Target, mut act: impl FnMut(&mut Self, HostId)) {
+        let hosts: Vec<_> = match target {
+            Target::All => self.host_ids().collect(),
+            Target::Host(host) => self.host_ids().filter(|h| h.0 == *host).collect(),
+            Target::Leader | Target::Random | Target::Some(_) | Target::Group(_) => self.targets(target),
+        };
+        for host in hosts {
+            act(self, host);
+        }
+    }
+
+    pub(super) fn pause(&mut self, host: HostId) {
+        if !self.host(host).paused {
+            self.host_mut(host).paused = true;
+            self.tell(Fact::Paused { host });
+        }
+    }
+
+    pub(super) fn resume(&mut self, host: HostId) {
+        let h = self.host_mut(host);
+        if !std::mem::take(&mut h.paused) {
+            return;
+        }
+        let deferred = std::mem::take(&mut h.deferred);
+        self.tell(Fact::Resumed { host });
+        for event in deferred {
+            self.after(Duration::ZERO, event);
+        }
+    }
+
+    fn slow(&mut self, host: HostId, factor: f64) {
+        let factor = factor.max(1.0);
+        self.host_mut(host).slow = factor;
+        self.tell(Fact::Slowed { host, factor });
+    }
+
+    fn starve(&mut self, host: HostId, stall: Duration, run: Duration) {
+        if stall.is_zero() {
+            if self.starving.remove(&host).is_some() {
+                self.resume(host);
+                self.tell_impaired(host);
+            }
+            return;
+        }
+        if self.starving.insert(host, (stall, run)).is_none() {
+            let wait = self.random.time(Duration::ZERO, run);
+            self.after(wait, Event::Starve { host, stall: true });
+        }
+        self.tell_impaired(host);
+    }
+
+    /// A starving host stands still, or goes on, and will do the other in a while.
+    pub(super) fn starve_on(&mut self, host: HostId, stall: bool) {
+        let Some((stall_max, run_max)) = self.starving.get(&host).copied() else { return };
+        if stall {
+            self.pause(host);
+        } else {
+            self.resume(host);
+        }
+        let wait = self.random.time(Duration::ZERO, if stall { stall_max } else { run_max });
+        self.after(wait, Event::Starve { host, stall: !stall });
+    }
+
+    fn partition(&mut self, sides: &[Vec<u32>]) {
+        let mut side_of = vec![0; self.hosts.len()];
+        for (side, hosts) in (0..).zip(sides) {
+            for host in hosts {
+                if let Some(of) = side_of.get_mut(index(HostId(*host))) {
+                    *of = side;
+                }
+            }
+        }
+        self.set_sides(side_of);
+    }
+
+    fn halves(&mut self) {
+        let mut order: Vec<_> = (0..self.hosts.len()).collect();
+        self.random.shuffle(&mut order);
+        let mut sides = vec![0; order.len()];
+        order[..order.len() / 2].iter().for_each(|host| sides[*host] = 1);
+        self.set_sides(sides);
+    }
+
+    pub(super) fn set_link(&mut self, host: HostId, up: bool) {
+        if self.network.set_link(host, up) {
+            self.tell(Fact::Link { host, up });
+            self.cuts_changed();
+        }
+    }
+
+    fn set_sides(&mut self, sides: Vec<u32>) {
+        self.network.set_sides(sides.clone());
+        self.tell(Fact::Sides { sides });
+        self.cuts_changed();
+    }
+
+    fn cut(&mut self, from: &Target, to: &Target) {
+        let (senders, receivers) = (self.targets(from), self.targets(to));
+        for from in senders {
+            for to in receivers.iter().copied().filter(|to| *to != from) {
+                if self.network.cut(from, to) {
+                    self.tell(Fact::Cut { from, to });
+                }
+            }
+        }
+        self.cuts_changed();
+    }
+
+    fn heal(&mut self) {
+        let cuts: Vec<_> = self.network.cuts().iter().copied().collect();
+        for (from, to) in cuts {
+            self.network.mend(from, to);
+            self.tell(Fact::Mended { from, to });
+        }
+        let down: Vec<_> = self.network.links_down().iter().copied().collect();
+        for host in down {
+            self.set_link(host, true);
+        }
+        self.set_sides(vec![0; self.hosts.len()]);
+    }
+
+    fn clog(&mut self, host: HostId, factor: f64) {
+        self.network.clog(host, factor);
+        self.tell_impaired(host);
+    }
+
+    fn tell_impaired(&mut self, host: HostId) {
+        let impaired = self.network.is_clogged(host) || self.starving.contains_key(&host);
+        self.tell(Fact::Impaired { host, impaired });
+    }
+
+    fn flap(&mut self, target: &Target, times: u32, down: Duration, up: Duration) {
+        for host in self.targets(target) {
+            for i in 0..times {
+                self.after((down + up) * i, Event::Link { host, up: false });
+                self.after((down + up) * i + down, Event::Link { host, up: true });
+            }
+        }
+    }
+
+    fn corrupt(&mut self, host: HostId) {
+        let digests: Vec<_> = self.host(host).disk.artifacts.keys().copied().collect();
+        let Some(digest) = self.random.pick(&digests).copied() else { return };
+        let artifacts = &mut self.hosts[index(host)].disk.artifacts;
+        let mut bytes = artifacts[&digest].as_bytes().to_vec();
+        if bytes.is_empty() {
+            return;
+        }
+        let at = self.random.below(bytes.len());
+        bytes[at] ^= 1;
+        artifacts.insert(digest, Blob::from(bytes));
+    }
+
+    fn jump_clock(&mut self, host: HostId, by: Duration) {
+        let h = self.host_mut(host);
+        h.clock_ahead += by;
+        h.wake = None;
+        if h.is_running() {
+            self.set_wake(host);
+        }
+    }
+
+    fn clone_host(&mut self, from: &Target, to: &Target) {
+        let (originals, copies) = (self.targets(from), match to {
+            Target::Host(host) => self.host_ids().filter(|h| h.0 == *host).collect(),
+            _ => self.targets(to),
+        });
+        let (Some(from), Some(to)) = (originals.first().copied(), copies.first().copied()) else { return };
+        if from == to {
+            return;
+        }
+        self.stop(to, false, Kept::Nothing, false);
+        self.host_mut(to).disk = self.host(from).disk.clone();
+        self.start(to);
+    }
+
+    /// Everything is put right.
+    pub(crate) fn calm(&mut self) {
+        self.heal();
+        for host in self.host_ids() {
+            if self.starving.contains_key(&host) {
+                self.starve(host, Duration::ZERO, Duration::ZERO);
+            }
+            self.resume(host);
+            self.clog(host, 1.0);
+            self.slow(host, 1.0);
+            let disk = &mut self.host_mut(host).disk;
+            (disk.full, disk.slow) = (false, 1.0);
+            self.start(host);
+        }
+        self.network.spec.drop = 0.0;
+        self.network.spec.loss = 0.0;
+        self.tell(Fact::Calm);
+    }
+}
+
+fn text(fault: &Fault) -> String {
+    let text = toml::to_string(fault).unwrap_or_else(|_| format!("{fault:?}"));
+    text.trim_end().replace('\n', ", ")
+}

@@ -1,0 +1,144 @@
+//! One simulated device: its node, its disk, its worker, its links.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rocoin::blob::Blob;
+use rocoin::fleet::Capability;
+use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, Term};
+use rocoin::node::{Durable, Node};
+use rocoin::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
+
+use super::event::Event;
+use super::network::ConnectionId;
+use crate::fact::{AskId, HostId};
+
+/// What a device is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostSpec {
+    /// What it can do, and tells.
+    pub capability: Capability,
+    /// Configured priority.
+    pub priority: i32,
+    /// Room for artifacts, bytes.
+    pub disk_bytes: u64,
+    /// One synced write takes from this to twice this, s.
+    pub sync_s: f64,
+}
+
+/// What is on a device's disk.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    pub(super) node: NodeId,
+    pub(super) generation: Generation,
+    pub(super) durable: Durable,
+    pub(super) artifacts: BTreeMap<Digest, Blob>,
+    pub(super) full: bool,
+    /// So many times slower than it should be.
+    pub(super) slow: f64,
+}
+
+/// A node's counters, as last told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) generation: Generation,
+    pub(super) incarnation: Incarnation,
+    pub(super) term: Term,
+    pub(super) epoch: Option<Epoch>,
+    pub(super) leader: Option<NodeId>,
+}
+
+/// A connection as one of its ends sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) host: HostId,
+    pub(super) connection: ConnectionId,
+}
+
+/// One device.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) spec: HostSpec,
+    pub(super) disk: Disk,
+    pub(super) node: Option<Box<Node>>,
+    /// Rises with each start and stop: what was on its way to an earlier life is dropped.
+    pub(super) life: u32,
+    pub(super) paused: bool,
+    /// What came while it stood still.
+    pub(super) deferred: VecDeque<Event>,
+    /// Its own clock is ahead of the world's by this.
+    pub(super) clock_ahead: Duration,
+    /// Computes so many times slower than it could.
+    pub(super) slow: f64,
+    /// The last wake-up that counts.
+    pub(super) wake: Option<Instant>,
+    pub(super) ticket: u64,
+    pub(super) links: BTreeMap<NodeId, Link>,
+    /// Students in memory.
+    pub(super) loaded: BTreeSet<Digest>,
+    /// Requests that it coordinates, by the tag it knows them by.
+    pub(super) clients: BTreeMap<u64, AskId>,
+    pub(super) told: Option<Told>,
+}
+
+impl Host {
+    pub(super) fn new(spec: HostSpec, node: NodeId, clock_ahead: Duration) -> Self {
+        Self {
+            spec,
+            disk: Disk::empty(node),
+            node: None,
+            life: 0,
+            paused: false,
+            deferred: VecDeque::new(),
+            clock_ahead,
+            slow: 1.0,
+            wake: None,
+            ticket: 0,
+            links: BTreeMap::new(),
+            loaded: BTreeSet::new(),
+            clients: BTreeMap::new(),
+            told: None,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Its own time at this world time.
+    pub(super) fn time(&self, now: Instant) -> Instant {
+        now + self.clock_ahead
+    }
+
+    /// The world time of a time of its own.
+    pub(super) fn world_time(&self, time: Instant) -> Instant {
+        Instant::from_nanos(time.as_nanos().saturating_sub(u64::try_from(self.clock_ahead.as_nanos()).unwrap_or(0)))
+    }
+}
+
+impl Disk {
+    pub(super) fn empty(node: NodeId) -> Self {
+        Self {
+            node,
+            generation: Generation(0),
+            durable: Durable::default(),
+            artifacts: BTreeMap::new(),
+            full: false,
+            slow: 1.0,
+        }
+    }
+
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.artifacts.values().map(|blob| blob.len() as u64).sum()
+    }
+}
+
+/// Where a host listens, as its record says it.
+pub(super) fn address_of(host: HostId) -> String {
+    format!("/sim/{}", host.0)
+}
+
+/// The host that listens there.
+pub(super) fn host_at(address: &str) -> Option<HostId> {
+    address.strip_prefix("/sim/")?.parse().ok().map(HostId)
+}

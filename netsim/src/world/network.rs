@@ -1,0 +1,322 @@
+//! Who can reach whom, how long it takes, and which connections stand.
+//!
+//! A connection behaves as TCP does: what is lost is sent again later and holds up what follows in its lane; what is sent
+//! into a cut waits for its end; a cut that lasts longer than [`NetworkSpec::break_after`] ends the connection for both. On
+//! top of that a scenario may drop, double and reorder messages, as full queues and reopened streams do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rocoin::node::Lane;
+use rocoin::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
+
+use crate::fact::HostId;
+use crate::random::Random;
+
+/// A lost packet is sent again after this, doubled each time (RFC 6298's least, as Linux has it).
+const RETRANSMIT: Duration = Duration::from_millis(200);
+/// A packet lost more often than this in a row arrives all the same: the connection would have broken.
+const LOSSES_MAX: u32 = 5;
+/// Messages that wait for one peer, as the shell's queue has it; one more is dropped.
+const BACKLOG_MAX: usize = 256;
+
+/// How links behave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkSpec {
+    /// One way, s.
+    pub delay_s: f64,
+    /// Added at random, uniform from 0, s.
+    pub jitter_s: f64,
+    /// A packet's chance to be lost and sent again.
+    pub loss: f64,
+    /// A message's chance to vanish.
+    pub drop: f64,
+    /// A message's chance to arrive twice.
+    pub duplicate: f64,
+    /// A message's chance to overtake those before it, or fall behind those after it.
+    pub reorder: f64,
+    /// Rate of each host's link, bit/s; 0: that of its own capability.
+    pub rate_bits_per_s: f64,
+    /// What pays for the rate: everything, or the bytes of requests and answers alone.
+    pub pays: Pays,
+    /// A cut that lasts longer ends a connection, s (the shell's TCP_USER_TIMEOUT).
+    pub break_after_s: f64,
+    /// Between two multicast announcements of a host, s; 0: none but the first.
+    pub discovery_s: f64,
+}
+
+/// Which bytes a link's rate holds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pays {
+    /// All of them.
+    Everything,
+    /// Inputs and partial logits; control and artifacts are out of band, as in the paper's setting.
+    Payloads,
+}
+
+impl Default for NetworkSpec {
+    /// A home LAN.
+    fn default() -> Self {
+        Self {
+            delay_s: 0.0005,
+            jitter_s: 0.0005,
+            loss: 0.0,
+            drop: 0.0,
+            duplicate: 0.0,
+            reorder: 0.0,
+            rate_bits_per_s: 0.0,
+            pays: Pays::Everything,
+            break_after_s: 3.0,
+            discovery_s: 5.0,
+        }
+    }
+}
+
+/// Names one connection for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ConnectionId(pub(super) u64);
+
+/// What became of a message that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It arrives at these times.
+    Arrives(Vec<Instant>),
+    /// It waits for the end of a cut.
+    Waits,
+    /// It is gone.
+    Dropped,
+}
+
+/// The state of all links.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) spec: NetworkSpec,
+    sides: Vec<u32>,
+    cuts: BTreeSet<(HostId, HostId)>,
+    /// Hosts whose link is down.
+    down: BTreeSet<HostId>,
+    /// Of each host: how many times slower its link is.
+    clogs: BTreeMap<HostId, f64>,
+    /// Each host's link is busy until then.
+    busy: Vec<Instant>,
+    /// The last arrival of each lane that is not over yet.
+    arrivals: BTreeMap<(HostId, HostId, Lane), Instant>,
+    next: u64,
+    random: Random,
+}
+
+impl Network {
+    pub(super) fn new(spec: NetworkSpec, hosts: usize, random: Random) -> Self {
+        Self {
+            spec,
+            sides: vec![0; hosts],
+            cuts: BTreeSet::new(),
+            down: BTreeSet::new(),
+            clogs: BTreeMap::new(),
+            busy: vec![Instant::ZERO; hosts],
+            arrivals: BTreeMap::new(),
+            next: 0,
+            random,
+        }
+    }
+
+    pub(super) fn new_connection(&mut self) -> ConnectionId {
+        self.next += 1;
+        ConnectionId(self.next)
+    }
+
+    /// Whether nothing gets from one to the other.
+    pub(super) fn is_cut(&self, from: HostId, to: HostId) -> bool {
+        let down = !self.down.is_empty() && (self.down.contains(&from) || self.down.contains(&to));
+        let cut = !self.cuts.is_empty() && self.cuts.contains(&(from, to));
+        down || cut || self.sides[index(from)] != self.sides[index(to)]
+    }
+
+    /// Whether a connection between them can be made or kept.
+    pub(super) fn is_open(&self, a: HostId, b: HostId) -> bool {
+        !self.is_cut(a, b) && !self.is_cut(b, a)
+    }
+
+    pub(super) fn set_sides(&mut self, sides: Vec<u32>) {
+        self.sides = sides;
+    }
+
+    /// Takes a host's link down or up; false if it was so.
+    pub(super) fn set_link(&mut self, host: HostId, up: bool) -> bool {
+        if up { self.down.remove(&host) } else { self.down.insert(host) }
+    }
+
+    pub(super) fn links_down(&self) -> &BTreeSet<HostId> {
+        &self.down
+    }
+
+    pub(super) fn cut(&mut self, from: HostId, to: HostId) -> bool {
+        self.cuts.insert((from, to))
+    }
+
+    pub(super) fn mend(&mut self, from: HostId, to: HostId) -> bool {
+        self.cuts.remove(&(from, to))
+    }
+
+    pub(super) fn cuts(&self) -> &BTreeSet<(HostId, HostId)> {
+        &self.cuts
+    }
+
+    pub(super) fn clog(&mut self, host: HostId, factor: f64) {
+        if factor > 1.0 {
+            self.clogs.insert(host, factor);
+        } else {
+            self.clogs.remove(&host);
+        }
+    }
+
+    pub(super) fn is_clogged(&self, host: HostId) -> bool {
+        self.clogs.contains_key(&host)
+    }
+
+    /// One way, once.
+    pub(super) fn latency(&mut self, from: HostId, to: HostId) -> Duration {
+        let slowest = |host: &HostId| self.clogs.get(host).copied().unwrap_or(1.0);
+        let factor = slowest(&from).max(slowest(&to));
+        let delay = self.spec.delay_s * factor + self.spec.jitter_s * factor * self.random.unit();
+        Duration::from_secs_f64(delay)
+    }
+
+    /// A time within the jitter of mending a cut: what waited is sent again then.
+    pub(super) fn retransmission(&mut self) -> Duration {
+        RETRANSMIT.mul_f64(self.random.between(0.5, 5.0))
+    }
+
+    /// A message of so many bytes leaves `from` for `to` now; the rate is that of the sender's link, bit/s.
+    pub(super) fn send(&mut self, now: Instant, way: (HostId, HostId), lane: Lane, bytes: Bytes, rate: f64) -> Fate {
+        let (from, to) = way;
+        if self.random.chance(self.spec.drop) {
+            return Fate::Dropped;
+        }
+        let Some(left) = self.leave(now, from, lane, bytes, rate) else { return Fate::Dropped };
+        if self.is_cut(from, to) {
+            return Fate::Waits;
+        }
+        let mut times = vec![self.arrival(left, way, lane)];
+        if self.random.chance(self.spec.duplicate) {
+            times.push(self.arrival(left, way, lane));
+        }
+        Fate::Arrives(times)
+    }
+
+    /// When the last bit is on its way; `None` if too much waits already.
+    fn leave(&mut self, now: Instant, from: HostId, lane: Lane, bytes: Bytes, rate: f64) -> Option<Instant> {
+        let rate = if self.spec.rate_bits_per_s > 0.0 { self.spec.rate_bits_per_s } else { rate };
+        let rate = rate / self.clogs.get(&from).copied().unwrap_or(1.0);
+        let paid = match self.spec.pays {
+            Pays::Everything => bytes.header + bytes.blob,
+            Pays::Payloads if lane == Lane::Inference => bytes.blob,
+            Pays::Payloads => 0,
+        };
+        if paid == 0 || rate <= 0.0 {
+            return Some(now);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "messages are small")]
+        let takes = Duration::from_secs_f64(paid as f64 * 8.0 / rate);
+        let busy = &mut self.busy[index(from)];
+        let starts = now.max(*busy);
+        // Control messages are dropped rather than queued behind much else.
+        if lane == Lane::Control && starts.since(now) > takes * u32::try_from(BACKLOG_MAX).unwrap_or(u32::MAX) {
+            return None;
+        }
+        *busy = starts + takes;
+        Some(*busy)
+    }
+
+    fn arrival(&mut self, left: Instant, (from, to): (HostId, HostId), lane: Lane) -> Instant {
+        let mut at = left + self.latency(from, to);
+        let mut losses = 0;
+        while losses < LOSSES_MAX && self.random.chance(self.spec.loss) {
+            at = at + RETRANSMIT * (1 << losses);
+            losses += 1;
+        }
+        if self.random.chance(self.spec.reorder) {
+            return at + self.latency(from, to) * 3;
+        }
+        let last = self.arrivals.entry((from, to, lane)).or_insert(at);
+        *last = at.max(*last);
+        *last
+    }
+
+    /// Forgets what is over.
+    pub(super) fn tidy(&mut self, now: Instant) {
+        self.arrivals.retain(|_, at| *at > now);
+    }
+}
+
+/// The size of a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes {
+    pub(super) header: usize,
+    pub(super) blob: usize,
+}
+
+pub(super) fn index(host: HostId) -> usize {
+    usize::try_from(host.0).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: HostId = HostId(0);
+    const B: HostId = HostId(1);
+    const SMALL: Bytes = Bytes { header: 100, blob: 0 };
+
+    fn network(spec: NetworkSpec) -> Network {
+        Network::new(spec, 2, Random::new(1, "network"))
+    }
+
+    fn arrives(fate: &Fate) -> Instant {
+        let Fate::Arrives(times) = fate else { panic!("{fate:?}") };
+        times[0]
+    }
+
+    #[test]
+    fn messages_of_one_lane_keep_their_order_though_the_link_jitters_and_loses() {
+        let mut network = network(NetworkSpec { jitter_s: 0.1, loss: 0.3, ..NetworkSpec::default() });
+        let mut last = Instant::ZERO;
+        for i in 0..500 {
+            let now = Instant::from_nanos(i * 1_000_000);
+            let at = arrives(&network.send(now, (A, B), Lane::Control, SMALL, 1e9));
+            assert!(at >= last);
+            last = at;
+        }
+    }
+
+    #[test]
+    fn a_rate_makes_messages_wait_for_those_before_them() {
+        let spec = NetworkSpec { delay_s: 0.0, jitter_s: 0.0, ..NetworkSpec::default() };
+        let mut network = network(spec);
+        let kilobyte = Bytes { header: 0, blob: 1000 };
+        let times: Vec<_> =
+            (0..3).map(|_| arrives(&network.send(Instant::ZERO, (A, B), Lane::Inference, kilobyte, 8000.0))).collect();
+        assert_eq!(times, [1, 2, 3].map(|s| Instant::ZERO + Duration::from_secs(s)));
+    }
+
+    #[test]
+    fn where_payloads_alone_pay_control_does_not_wait() {
+        let spec = NetworkSpec { delay_s: 0.0, jitter_s: 0.0, pays: Pays::Payloads, ..NetworkSpec::default() };
+        let mut network = network(spec);
+        network.send(Instant::ZERO, (A, B), Lane::Inference, Bytes { header: 9, blob: 1000 }, 1000.0);
+        assert_eq!(arrives(&network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, 1000.0)), Instant::ZERO);
+    }
+
+    #[test]
+    fn a_one_way_cut_holds_up_one_way_only() {
+        let mut network = network(NetworkSpec::default());
+        network.cut(A, B);
+        assert_eq!(network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, 1e9), Fate::Waits);
+        assert!(matches!(network.send(Instant::ZERO, (B, A), Lane::Control, SMALL, 1e9), Fate::Arrives(_)));
+        assert!(!network.is_open(A, B));
+        network.mend(A, B);
+        assert!(network.is_open(A, B));
+    }
+}

@@ -1,0 +1,384 @@
+//! Starting and stopping nodes, and carrying out what they want done.
+
+use std::sync::Arc;
+
+use rocoin::blob::Blob;
+use rocoin::bugs::Bug;
+use rocoin::id::{Digest, Generation, NodeId};
+use rocoin::membership::{self, Record};
+use rocoin::node::{Durable, Event as NodeEvent, Input, JobId, Node, Output, Start, WriteId};
+use rocoin::time::Duration;
+
+use super::World;
+use super::event::Event;
+use super::host::{Disk, Told, address_of};
+use crate::fact::{Fact, HostId, Kept};
+
+/// Hosts start within this of each other.
+const START_WITHIN: Duration = Duration::from_millis(50);
+/// Reading, parsing and warming up a student: bytes/s, and at least this long.
+const LOAD_BYTES_PER_S: f64 = 50e6;
+const LOAD_LEAST: Duration = Duration::from_millis(5);
+/// Writing and reading artifacts, bytes/s.
+const DISK_BYTES_PER_S: f64 = 40e6;
+/// With the bug, a write is confirmed so much before it is on the disk.
+const SYNC_SKIPPED: Duration = Duration::from_secs(5);
+/// A node that has left sends what it wants to say, and ends.
+const EXIT_AFTER: Duration = Duration::from_millis(20);
+/// A run varies by this share of its time, as on a device that does other things too.
+const RUN_JITTER: f64 = 0.05;
+
+impl World {
+    /// Puts every artifact of the first bundle on a host's disk.
+    pub(super) fn fill_disk(&mut self, host: HostId) {
+        let Some(model) = self.models.first().cloned() else { return };
+        self.host_mut(host).disk.artifacts.extend(model.artifacts().iter().map(|(d, b)| (*d, b.clone())));
+    }
+
+    /// Starts the node of a host with what its disk holds; nothing if it runs.
+    pub(super) fn start(&mut self, host: HostId) {
+        if self.host(host).is_running() {
+            return;
+        }
+        let seed = self.random.seed();
+        let reuse = self.bugs.has(Bug::ReuseGeneration);
+        let (now, config, models) = (self.now, self.node_config.clone(), self.models.clone());
+        let h = self.host_mut(host);
+        h.life += 1;
+        h.paused = false;
+        h.deferred.clear();
+        h.told = None;
+        if !reuse || h.disk.generation == Generation(0) {
+            h.disk.generation = Generation(h.disk.generation.0 + 1);
+        }
+        let memory_bytes = h.spec.capability.memory_bytes;
+        let mut config = config;
+        config.deployment.storage_bytes_max = h.spec.disk_bytes;
+        config.deployment.memory_bytes_max = memory_bytes;
+        let manifests =
+            models.iter().filter(|m| h.disk.artifacts.contains_key(&m.digest())).map(|m| (m.digest(), Arc::clone(m.manifest())));
+        let start = Start {
+            me: h.disk.node,
+            generation: h.disk.generation,
+            seed,
+            config,
+            record: record(host, &h.spec),
+            durable: h.disk.durable.clone(),
+            artifacts: h.disk.artifacts.iter().map(|(digest, blob)| (*digest, blob.len() as u64)).collect(),
+            manifests: manifests.collect(),
+        };
+        let (node, generation, life) = (start.me, start.generation, h.life);
+        h.node = Some(Box::new(Node::new(start, h.time(now))));
+        self.tell(Fact::Started { host, node, generation, memory_bytes });
+        self.tell_stored(host);
+        self.carry_out(host);
+        let wait = self.random.time(Duration::ZERO, START_WITHIN);
+        self.after(wait, Event::Announce { host, life });
+    }
+
+    /// The node of a host is gone at once.
+    pub(super) fn stop(&mut self, host: HostId, left: bool, kept: Kept, silent: bool) {
+        if !self.host(host).is_running() {
+            return;
+        }
+        let h = self.host_mut(host);
+        h.node = None;
+        h.life += 1;
+        h.paused = false;
+        h.deferred.clear();
+        h.loaded.clear();
+        h.wake = None;
+        self.close_all_of(host, silent);
+        if kept == Kept::Nothing {
+            let node = NodeId(self.random.seed());
+            let h = self.host_mut(host);
+            h.disk = Disk { full: h.disk.full, slow: h.disk.slow, ..Disk::empty(node) };
+        }
+        self.tell(Fact::Stopped { host, left, disk: kept });
+        self.clients_lose(host);
+    }
+
+    /// Gives a bundle to a node, as `rocoin deploy` does.
+    pub(super) fn deploy(&mut self, host: HostId, model: usize) {
+        let Some(model) = self.models.get(model).cloned() else { return };
+        if !self.host(host).is_running() {
+            return;
+        }
+        let artifacts = model.artifacts().iter().map(|(digest, blob)| (*digest, blob.clone()));
+        self.host_mut(host).disk.artifacts.extend(artifacts);
+        self.tell(Fact::Deployed { host, bundle: model.digest() });
+        self.tell_stored(host);
+        self.input(host, Input::Deploy { bundle: model.digest(), manifest: Arc::clone(model.manifest()) });
+    }
+
+    /// One input to a running node, and all that comes of it.
+    pub(super) fn input(&mut self, host: HostId, input: Input) {
+        let now = self.now;
+        let h = self.host_mut(host);
+        let time = h.time(now);
+        if let Some(node) = &mut h.node {
+            node.handle(time, input);
+            self.carry_out(host);
+        }
+    }
+
+    pub(super) fn wake(&mut self, host: HostId, ticket: u64) {
+        let now = self.now;
+        let h = self.host_mut(host);
+        let time = h.time(now);
+        if h.ticket != ticket {
+            return;
+        }
+        h.wake = None;
+        let Some(node) = &mut h.node else { return };
+        if node.poll_timeout().is_some_and(|(due, _)| due <= time) {
+            node.handle_timeout(time);
+            self.carry_out(host);
+        } else {
+            self.set_wake(host);
+        }
+    }
+
+    pub(super) fn result(&mut self, host: HostId, life: u32, input: Input) {
+        if self.host(host).life != life {
+            return;
+        }
+        match &input {
+            Input::Loaded { student, result: Ok(()) } => {
+                self.host_mut(host).loaded.insert(*student);
+            }
+            Input::ArtifactStored { result: Ok(()), .. } => self.tell_stored(host),
+            _ => {}
+        }
+        self.input(host, input);
+    }
+
+    pub(super) fn written(&mut self, host: HostId, life: u32, write: WriteId, durable: Durable) {
+        if self.host(host).life != life {
+            return;
+        }
+        let full = self.host(host).disk.full;
+        if !full {
+            self.host_mut(host).disk.durable = durable;
+        }
+        if !self.bugs.has(Bug::SkipSync) {
+            let result = if full { Err("no space left on device".to_owned()) } else { Ok(()) };
+            self.after(Duration::ZERO, Event::Result { host, life, input: Box::new(Input::Persisted { write, result }) });
+        }
+    }
+
+    /// Does all that a node wants, tells what changed, and sets its next wake-up.
+    fn carry_out(&mut self, host: HostId) {
+        while let Some(output) = self.host_mut(host).node.as_mut().and_then(|node| node.poll_output()) {
+            self.carry_out_one(host, output);
+        }
+        self.tell_state(host);
+        self.set_wake(host);
+    }
+
+    fn carry_out_one(&mut self, host: HostId, output: Output) {
+        match output {
+            Output::Send { to, message, blob } => self.send(host, to, message, blob),
+            Output::Dial { peer, addresses } => self.dial(host, peer, &addresses),
+            Output::Run { job, student, input } => self.run(host, job, student, &input),
+            Output::Load { student } => self.load(host, student),
+            Output::Unload { student } => {
+                self.host_mut(host).loaded.remove(&student);
+            }
+            Output::Store { artifact, bytes } => self.store(host, artifact, bytes),
+            Output::ReadChunk { to, artifact, offset, length } => self.read_chunk(host, to, (artifact, offset, length)),
+            Output::Persist { write, durable } => self.persist(host, write, durable),
+            Output::Answer { client, result } => self.answer(host, client, result),
+            Output::Event(event) => self.node_event(host, event),
+            Output::Drained => {
+                let life = self.host(host).life;
+                self.after(EXIT_AFTER, Event::Exit { host, life });
+            }
+        }
+    }
+
+    fn later(&mut self, host: HostId, wait: Duration, input: Input) {
+        let life = self.host(host).life;
+        self.after(wait, Event::Result { host, life, input: Box::new(input) });
+    }
+
+    fn run(&mut self, host: HostId, job: JobId, student: Digest, input: &Blob) {
+        let capability = self.host(host).spec.capability;
+        let model = self.models.iter().find(|m| m.flops(student).is_some());
+        let answer = model.and_then(|m| {
+            let image = m.index_of(input)?;
+            Some((m.flops(student)?, Blob::from_floats(m.partial(student, image)?)))
+        });
+        let Some((flops, partial)) = answer else {
+            let result = Err("no such student or image in this world".to_owned());
+            self.later(host, LOAD_LEAST, Input::JobDone { job, result, run: LOAD_LEAST });
+            return;
+        };
+        let jitter = 1.0 + RUN_JITTER * self.random.unit();
+        let run = Duration::from_secs_f64((flops / capability.flops_per_s * self.host(host).slow * jitter).min(3600.0));
+        let loaded = self.host(host).loaded.contains(&student);
+        let fails = self.runs_fail && self.random.chance(capability.failure_probability);
+        let result = match (loaded, fails) {
+            (true, false) => Ok(partial),
+            (true, true) => Err("failed, as this scenario wants it".to_owned()),
+            (false, _) => Err("not loaded".to_owned()),
+        };
+        self.later(host, run, Input::JobDone { job, result, run });
+    }
+
+    fn load(&mut self, host: HostId, student: Digest) {
+        let h = self.host(host);
+        let (result, bytes) = match h.disk.artifacts.get(&student) {
+            Some(blob) if Digest::of(blob.as_bytes()) == student => (Ok(()), blob.len()),
+            Some(blob) => (Err("the file is damaged".to_owned()), blob.len()),
+            None => (Err("no such file".to_owned()), 0),
+        };
+        let wait = LOAD_LEAST + seconds(bytes, LOAD_BYTES_PER_S).mul_f64(h.slow);
+        if result.is_err() {
+            // As the shell does it: a damaged file is as good as none.
+            self.host_mut(host).disk.artifacts.remove(&student);
+        }
+        self.later(host, wait, Input::Loaded { student, result });
+    }
+
+    fn store(&mut self, host: HostId, artifact: Digest, bytes: Blob) {
+        let disk = &self.host(host).disk;
+        let wait = seconds(bytes.len(), DISK_BYTES_PER_S).mul_f64(disk.slow) + Duration::from_millis(1);
+        let room = disk.used_bytes() + bytes.len() as u64 <= self.host(host).spec.disk_bytes.max(1 << 20);
+        let result = if disk.full || !room { Err("no space left on device".to_owned()) } else { Ok(()) };
+        if result.is_ok() {
+            self.host_mut(host).disk.artifacts.insert(artifact, bytes);
+        }
+        self.later(host, wait, Input::ArtifactStored { artifact, result });
+    }
+
+    fn read_chunk(&mut self, host: HostId, to: NodeId, (artifact, offset, length): (Digest, u64, u32)) {
+        let disk = &self.host(host).disk;
+        let chunk = disk.artifacts.get(&artifact).and_then(|blob| {
+            let from = usize::try_from(offset).ok()?.min(blob.len());
+            let end = from.saturating_add(usize::try_from(length).ok()?).min(blob.len());
+            Some((blob.len() as u64, blob.as_bytes()[from..end].iter().copied().collect()))
+        });
+        let wait = (seconds(usize::try_from(length).unwrap_or(0), DISK_BYTES_PER_S) + Duration::from_micros(50)).mul_f64(disk.slow);
+        self.later(host, wait, Input::ChunkRead { to, artifact, offset, chunk });
+    }
+
+    fn persist(&mut self, host: HostId, write: WriteId, durable: Durable) {
+        let (sync, slow) = (self.host(host).spec.sync_s, self.host(host).disk.slow);
+        let mut wait = Duration::from_secs_f64(sync * slow * self.random.between(1.0, 2.0));
+        let life = self.host(host).life;
+        if self.bugs.has(Bug::SkipSync) {
+            self.later(host, Duration::ZERO, Input::Persisted { write, result: Ok(()) });
+            wait += SYNC_SKIPPED;
+        }
+        self.after(wait, Event::Written { host, life, write, durable: Box::new(durable) });
+    }
+
+    fn node_event(&mut self, host: HostId, event: NodeEvent) {
+        match event {
+            NodeEvent::Membership(event) => self.membership_event(host, &event),
+            NodeEvent::Deployment(rocoin::deployment::Event::Ready { .. } | rocoin::deployment::Event::Unloaded { .. }) => {
+                let ready = self.host(host).node.as_ref().map(|n| n.record().ready.clone()).unwrap_or_default();
+                self.tell(Fact::Ready { host, students: ready });
+            }
+            NodeEvent::Deployment(_) | NodeEvent::Leadership(_) | NodeEvent::Inference(_) => {}
+        }
+    }
+
+    fn membership_event(&mut self, host: HostId, event: &membership::Event) {
+        use membership::Event as E;
+        let member = match event {
+            E::Joined { member, .. } | E::Suspected { member, .. } | E::Refuted { member } => *member,
+            E::Down { member } | E::Alive { member } | E::Left { member } => *member,
+            E::IdentityClash { member, .. } => {
+                let member = *member;
+                return self.tell(Fact::Clash { host, member });
+            }
+            E::RecordChanged { .. } | E::Routable { .. } | E::Unroutable { .. } => return,
+        };
+        let Some(node) = &self.host(host).node else { return };
+        let seen = node.membership().member(member);
+        let generation = seen.map(|m| m.generation()).unwrap_or_default();
+        let incarnation = seen.map(|m| m.incarnation()).unwrap_or_default();
+        let state = seen.map(|m| m.state()).filter(|_| !matches!(event, E::Left { .. }));
+        self.tell(Fact::Opinion { host, member, generation, incarnation, state });
+    }
+
+    fn tell_state(&mut self, host: HostId) {
+        let h = self.host(host);
+        let Some(node) = &h.node else { return };
+        let (me, leadership) = (node.membership().me(), node.leadership());
+        let told = Told {
+            generation: me.stamp.start.generation,
+            incarnation: me.stamp.incarnation,
+            term: leadership.term(),
+            epoch: leadership.plan().map(|plan| plan.epoch),
+            leader: leadership.leader(),
+        };
+        let before = h.told;
+        if before == Some(told) {
+            return;
+        }
+        let adopted = (before.and_then(|b| b.epoch) != told.epoch).then(|| leadership.plan().cloned()).flatten();
+        let known = adopted.as_ref().map(|_| {
+            let mut known: Vec<_> = node.membership().members().map(|m| m.id()).collect();
+            known.push(me.id);
+            known
+        });
+        let id = me.id;
+        self.host_mut(host).told = Some(told);
+        let Told { generation, incarnation, term, epoch, leader } = told;
+        self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader });
+        if let (Some(plan), Some(known)) = (adopted, known) {
+            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan: Box::new(plan), known });
+        }
+    }
+
+    pub(super) fn tell_stored(&mut self, host: HostId) {
+        let artifacts = &self.host(host).disk.artifacts;
+        let students = self.models.iter().flat_map(|m| m.manifest().parts.iter()).flat_map(|p| &p.students);
+        let held = students.filter_map(|card| card.digest()).filter(|digest| artifacts.contains_key(digest)).collect();
+        self.tell(Fact::Stored { host, students: held });
+    }
+
+    /// A wake-up that comes too early does no harm, so that only an earlier one is set anew.
+    pub(super) fn set_wake(&mut self, host: HostId) {
+        let h = self.host_mut(host);
+        let Some((due, _)) = h.node.as_ref().and_then(|node| node.poll_timeout()) else { return };
+        let due = h.world_time(due);
+        if h.wake.is_some_and(|wake| wake <= due) {
+            return;
+        }
+        h.wake = Some(due);
+        h.ticket += 1;
+        let ticket = h.ticket;
+        self.queue.push(due.max(self.now), Event::Wake { host, ticket });
+    }
+
+    pub(super) fn exit(&mut self, host: HostId, life: u32) {
+        if self.host(host).life == life {
+            self.stop(host, true, Kept::All, false);
+        }
+    }
+}
+
+fn record(host: HostId, spec: &super::HostSpec) -> Record {
+    Record {
+        name: host.to_string(),
+        capability: spec.capability,
+        priority: spec.priority,
+        uptime_class: 0,
+        addresses: vec![address_of(host)],
+        http: None,
+        bundles: Vec::new(),
+        ready: Vec::new(),
+        epoch: None,
+        desired: None,
+        draining: false,
+    }
+}
+
+fn seconds(bytes: usize, per_s: f64) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "files are far smaller than 2^53 bytes")]
+    Duration::from_secs_f64(bytes as f64 / per_s)
+}
