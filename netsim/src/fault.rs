@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn every_target_is_read_back_from_its_text() {
-        let targets = [Target::Host(12), Target::Leader, Target::Random, Target::All, Target::Some(3), Target::Group(1)];
+        let targets =
+            [Target::Host(12), Target::Leader, Target::Random, Target::All, Target::Some(3), Target::Group(1)];
         for target in targets {
             assert_eq!(target.to_string().parse(), Ok(target));
         }

@@ -8,6 +8,8 @@
 pub mod fact;
 pub mod fault;
 pub mod harness;
+pub mod invariant;
 pub mod model;
+pub mod physics;
 pub mod random;
 pub mod world;

@@ -128,7 +128,11 @@ impl Model {
     pub fn index_of(&self, input: &Blob) -> Option<usize> {
         let first = input.as_bytes().first_chunk::<4>().map(|bytes| f32::from_le_bytes(*bytes))?;
         let in_range = first >= 0.0 && first.fract() == 0.0 && input.len() == 4 * self.manifest.input.elements();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a small whole number")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be a small whole number"
+        )]
         let index = first as usize;
         (in_range && index < self.images()).then_some(index)
     }

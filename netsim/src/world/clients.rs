@@ -41,7 +41,15 @@ pub struct LoadSpec {
 
 impl Default for LoadSpec {
     fn default() -> Self {
-        Self { rate_per_s: 0.0, from_s: 5.0, until_s: f64::MAX, deadline_s: 2.0, min_parts: 1, retries: 1, random: true }
+        Self {
+            rate_per_s: 0.0,
+            from_s: 5.0,
+            until_s: f64::MAX,
+            deadline_s: 2.0,
+            min_parts: 1,
+            retries: 1,
+            random: true,
+        }
     }
 }
 
@@ -90,7 +98,8 @@ impl World {
 
     /// From now on clients ask so often, until `until`.
     pub(crate) fn set_load(&mut self, rate_per_s: f64, until: Instant) {
-        let was_over = self.clients.spec.rate_per_s <= 0.0 || self.now >= Instant::ZERO + seconds(self.clients.spec.until_s);
+        let was_over =
+            self.clients.spec.rate_per_s <= 0.0 || self.now >= Instant::ZERO + seconds(self.clients.spec.until_s);
         self.clients.spec.rate_per_s = rate_per_s;
         self.clients.spec.until_s = until.since(Instant::ZERO).as_secs_f64();
         if was_over {

@@ -55,8 +55,10 @@ impl World {
         let mut config = config;
         config.deployment.storage_bytes_max = h.spec.disk_bytes;
         config.deployment.memory_bytes_max = memory_bytes;
-        let manifests =
-            models.iter().filter(|m| h.disk.artifacts.contains_key(&m.digest())).map(|m| (m.digest(), Arc::clone(m.manifest())));
+        let manifests = models
+            .iter()
+            .filter(|m| h.disk.artifacts.contains_key(&m.digest()))
+            .map(|m| (m.digest(), Arc::clone(m.manifest())));
         let start = Start {
             me: h.disk.node,
             generation: h.disk.generation,
@@ -163,7 +165,10 @@ impl World {
         }
         if !self.bugs.has(Bug::SkipSync) {
             let result = if full { Err("no space left on device".to_owned()) } else { Ok(()) };
-            self.after(Duration::ZERO, Event::Result { host, life, input: Box::new(Input::Persisted { write, result }) });
+            self.after(
+                Duration::ZERO,
+                Event::Result { host, life, input: Box::new(Input::Persisted { write, result }) },
+            );
         }
     }
 
@@ -259,7 +264,8 @@ impl World {
             let end = from.saturating_add(usize::try_from(length).ok()?).min(blob.len());
             Some((blob.len() as u64, blob.as_bytes()[from..end].iter().copied().collect()))
         });
-        let wait = (seconds(usize::try_from(length).unwrap_or(0), DISK_BYTES_PER_S) + Duration::from_micros(50)).mul_f64(disk.slow);
+        let wait = (seconds(usize::try_from(length).unwrap_or(0), DISK_BYTES_PER_S) + Duration::from_micros(50))
+            .mul_f64(disk.slow);
         self.later(host, wait, Input::ChunkRead { to, artifact, offset, chunk });
     }
 
@@ -277,7 +283,9 @@ impl World {
     fn node_event(&mut self, host: HostId, event: NodeEvent) {
         match event {
             NodeEvent::Membership(event) => self.membership_event(host, &event),
-            NodeEvent::Deployment(rocoin::deployment::Event::Ready { .. } | rocoin::deployment::Event::Unloaded { .. }) => {
+            NodeEvent::Deployment(
+                rocoin::deployment::Event::Ready { .. } | rocoin::deployment::Event::Unloaded { .. },
+            ) => {
                 let ready = self.host(host).node.as_ref().map(|n| n.record().ready.clone()).unwrap_or_default();
                 self.tell(Fact::Ready { host, students: ready });
             }

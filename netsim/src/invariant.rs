@@ -1,0 +1,149 @@
+//! What must always hold, whatever goes wrong: each a judge of the facts, one file each.
+
+mod answers_are_true;
+mod counters_never_fall;
+mod epochs_are_unique;
+mod nobody_live_is_held_down;
+mod one_outcome_each;
+mod plans_are_sound;
+mod plans_only_grow;
+mod queues_are_bounded;
+mod ready_replicas_are_used;
+mod students_survive;
+mod the_dead_stay_dead;
+
+#[cfg(test)]
+mod synthetic;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use rocoin::time::Instant;
+
+use crate::fact::{Entry, Fact};
+use crate::model::Model;
+use crate::physics::Physics;
+
+/// Facts before a violation that are shown with it.
+const RECENT_MAX: usize = 40;
+
+/// Something that must always hold.
+pub trait Invariant: fmt::Debug {
+    /// As violations name it.
+    fn name(&self) -> &'static str;
+
+    /// Judges the next fact; `physics` has taken it in already.
+    ///
+    /// # Errors
+    /// The evidence, for people, if the invariant does not hold.
+    fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String>;
+}
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// Its name.
+    pub invariant: &'static str,
+    /// What shows it.
+    pub evidence: String,
+    /// World time.
+    pub at: Instant,
+    /// What happened last, oldest first.
+    pub recent: Vec<Entry>,
+}
+
+/// All invariants, and what they judge by.
+#[derive(Debug)]
+pub struct Checker {
+    physics: Physics,
+    invariants: Vec<Box<dyn Invariant>>,
+    recent: VecDeque<Entry>,
+}
+
+/// Bounds that some invariants take from the nodes' settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Requests that a coordinator has open at most.
+    pub open_requests: usize,
+    /// Runs that wait at a replica at most.
+    pub waiting: usize,
+}
+
+impl From<&rocoin::node::Config> for Bounds {
+    fn from(config: &rocoin::node::Config) -> Self {
+        Self { open_requests: config.coordinator.open_requests_max, waiting: config.replica.queue_max }
+    }
+}
+
+impl Checker {
+    /// Every invariant, for a mesh that may serve these bundles.
+    pub fn new(models: &[Arc<Model>], bounds: Bounds) -> Self {
+        let invariants: Vec<Box<dyn Invariant>> = vec![
+            Box::new(counters_never_fall::CountersNeverFall::default()),
+            Box::new(epochs_are_unique::EpochsAreUnique::default()),
+            Box::new(plans_only_grow::PlansOnlyGrow::default()),
+            Box::new(plans_are_sound::PlansAreSound::new(models)),
+            Box::new(answers_are_true::AnswersAreTrue::new(models)),
+            Box::new(one_outcome_each::OneOutcomeEach::default()),
+            Box::new(ready_replicas_are_used::ReadyReplicasAreUsed::new(models)),
+            Box::new(the_dead_stay_dead::TheDeadStayDead::default()),
+            Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown::default()),
+            Box::new(queues_are_bounded::QueuesAreBounded::new(bounds)),
+            Box::new(students_survive::StudentsSurvive::default()),
+        ];
+        Self { physics: Physics::default(), invariants, recent: VecDeque::new() }
+    }
+
+    /// The names of all invariants.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.invariants.iter().map(|invariant| invariant.name()).collect()
+    }
+
+    /// What the world is really like.
+    pub fn physics(&self) -> &Physics {
+        &self.physics
+    }
+
+    /// Judges the next fact.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn observe(&mut self, entry: Entry) -> Result<(), Violation> {
+        self.physics.observe(&entry);
+        let physics = &self.physics;
+        let broken = self.invariants.iter_mut().find_map(|i| Some((i.name(), i.observe(&entry, physics).err()?)));
+        if !matches!(entry.fact, Fact::Load { .. } | Fact::View { .. }) {
+            self.recent.push_back(entry);
+            if self.recent.len() > RECENT_MAX {
+                self.recent.pop_front();
+            }
+        }
+        match broken {
+            None => Ok(()),
+            Some((name, evidence)) => Err(self.violation(name, evidence)),
+        }
+    }
+
+    /// A violation as of now.
+    pub fn violation(&self, invariant: &'static str, evidence: String) -> Violation {
+        Violation { invariant, evidence, at: self.physics.now(), recent: self.recent.iter().cloned().collect() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "VIOLATION at {:.6} s: {}", seconds(self.at), self.invariant)?;
+        writeln!(f, "  {}", self.evidence)?;
+        writeln!(f, "what happened last:")?;
+        for entry in &self.recent {
+            let fact = serde_json::to_string(&entry.fact).map_err(|_| fmt::Error)?;
+            writeln!(f, "  {:>11.6} {fact}", seconds(entry.at))?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn seconds(at: Instant) -> f64 {
+    at.since(Instant::ZERO).as_secs_f64()
+}

@@ -1,0 +1,144 @@
+//! One answer is from one bundle, equals the merge of the students it names, and never comes after its deadline.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rocoin::id::{Digest, NodeId, PartId};
+use rocoin::time::{Duration, Instant};
+
+use super::Invariant;
+use crate::fact::{AskId, Entry, Fact, HostId, Reply};
+use crate::model::Model;
+use crate::physics::Physics;
+
+/// One answer is from one bundle, equals the merge of the students it names, and never comes after its deadline.
+#[derive(Debug)]
+pub(super) struct AnswersAreTrue {
+    models: BTreeMap<Digest, Arc<Model>>,
+    asked: BTreeMap<(AskId, HostId), (usize, usize, Instant, Duration)>,
+}
+
+impl AnswersAreTrue {
+    pub(super) fn new(models: &[Arc<Model>]) -> Self {
+        Self { models: models.iter().map(|m| (m.digest(), Arc::clone(m))).collect(), asked: BTreeMap::new() }
+    }
+
+    fn judge(&self, image: usize, min_parts: usize, answer: &Answer<'_>) -> Result<(), String> {
+        let model = self.models.get(&answer.bundle).ok_or("it is from a bundle that does not exist")?;
+        let named: BTreeSet<_> = answer.parts.iter().map(|(part, ..)| part).chain(answer.missing).collect();
+        let all = answer.parts.len() + answer.missing.len();
+        if named.len() != all || all != model.manifest().parts.len() {
+            return Err(format!("it names {} of {} parts", named.len(), model.manifest().parts.len()));
+        }
+        if answer.parts.len() < min_parts {
+            return Err(format!("it has {} parts, and {min_parts} were the least", answer.parts.len()));
+        }
+        for (part, student, _) in answer.parts {
+            match model.manifest().student(*student) {
+                Some((holds, _)) if holds == *part => {}
+                Some((holds, _)) => return Err(format!("the student named for part {part} holds part {holds}")),
+                None => return Err(format!("part {part} is from another bundle than {:?}", answer.bundle)),
+            }
+        }
+        let students: Vec<_> = answer.parts.iter().map(|(part, student, _)| (*part, *student)).collect();
+        let merged = model.merged(image, &students).ok_or("it names a student without answers")?;
+        if merged.as_slice() == answer.logits {
+            return Ok(());
+        }
+        Err(format!("its logits are {:?}; those of its parts together are {merged:?}", answer.logits))
+    }
+}
+
+struct Answer<'a> {
+    logits: &'a [f32],
+    bundle: Digest,
+    parts: &'a [(PartId, Digest, NodeId)],
+    missing: &'a [PartId],
+}
+
+impl Invariant for AnswersAreTrue {
+    fn name(&self) -> &'static str {
+        "answers-are-true"
+    }
+
+    fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
+        match &entry.fact {
+            Fact::Asked { ask, host, image, deadline, min_parts, .. } => {
+                self.asked.insert((*ask, *host), (*image, *min_parts, entry.at, *deadline));
+            }
+            Fact::Answered { ask, host, reply } => {
+                let Some((image, min_parts, at, deadline)) = self.asked.remove(&(*ask, *host)) else {
+                    return Err(format!("{host} answers request {} that it was not asked, or answers again", ask.0));
+                };
+                let wrong = |why: String| format!("the answer of {host} to request {} is wrong: {why}", ask.0);
+                // A host that stood still, or whose clock jumped, cannot keep a deadline.
+                let kept_still = physics.calm_for(*host) < entry.at.since(at);
+                if entry.at.since(at) > deadline && !kept_still {
+                    let late = entry.at.since(at) - deadline;
+                    return Err(wrong(format!("it is {late:?} late")));
+                }
+                if let Reply::Answer { logits, bundle, parts, missing } = reply {
+                    let answer = Answer { logits, bundle: *bundle, parts, missing };
+                    self.judge(image, min_parts, &answer).map_err(wrong)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::*;
+    use super::*;
+
+    fn asked() -> Fact {
+        let deadline = Duration::from_secs(2);
+        Fact::Asked { ask: AskId(1), host: host(0), tries: 0, image: 5, deadline, min_parts: 1 }
+    }
+
+    fn judge_answer(
+        at: f64,
+        change: impl FnOnce(&mut Vec<f32>, &mut Vec<(PartId, Digest, NodeId)>, &mut Vec<PartId>),
+    ) -> Result<(), String> {
+        let models = [Arc::new(Model::synthetic(2, 0)), Arc::new(Model::synthetic(2, 1))];
+        let student = |part: usize| models[0].manifest().parts[part].students[0].digest().unwrap();
+        let mut parts = vec![(PartId(0), student(0), node(0)), (PartId(1), student(1), node(1))];
+        let mut logits = models[0].merged(5, &[(PartId(0), student(0)), (PartId(1), student(1))]).unwrap();
+        let mut missing = Vec::new();
+        change(&mut logits, &mut parts, &mut missing);
+        let reply = Reply::Answer { logits, bundle: models[0].digest(), parts, missing };
+        let answered = Fact::Answered { ask: AskId(1), host: host(0), reply };
+        let facts = vec![(0.0, started(0, 1)), (10.0, asked()), (10.0 + at, answered)];
+        judge(&mut AnswersAreTrue::new(&models), facts)
+    }
+
+    #[test]
+    fn the_merge_of_the_students_named_passes() {
+        assert_eq!(judge_answer(1.0, |_, _, _| ()), Ok(()));
+    }
+
+    #[test]
+    fn every_other_answer_is_a_violation() {
+        let other = Model::synthetic(2, 1).manifest().parts[1].students[0].digest().unwrap();
+        for (result, what) in [
+            (judge_answer(1.0, |logits, _, _| logits[0] += 0.5), "together are"),
+            (judge_answer(1.0, |_, parts, _| parts.truncate(1)), "names 1 of 2"),
+            (judge_answer(1.0, |_, parts, _| parts[1].0 = PartId(0)), "names 1 of 2"),
+            (judge_answer(1.0, |_, parts, _| parts[1].1 = other), "another bundle"),
+            (judge_answer(2.5, |_, _, _| ()), "late"),
+        ] {
+            let evidence = result.unwrap_err();
+            assert!(evidence.contains(what), "{evidence}");
+        }
+    }
+
+    #[test]
+    fn a_second_answer_is_a_violation() {
+        let error = || Reply::Error { outcome: crate::fact::Outcome::NoReplica, text: String::new() };
+        let answered = || Fact::Answered { ask: AskId(1), host: host(0), reply: error() };
+        let facts = vec![(0.0, started(0, 1)), (1.0, asked()), (1.5, answered()), (1.6, answered())];
+        assert!(judge(&mut AnswersAreTrue::new(&[]), facts).unwrap_err().contains("again"));
+    }
+}

@@ -1,0 +1,89 @@
+//! Term, epoch, generation and incarnation never fall on a node, restarts included.
+
+use std::collections::BTreeMap;
+
+use rocoin::id::{Epoch, Generation, Incarnation, NodeId, Term};
+
+use super::Invariant;
+use crate::fact::{Entry, Fact};
+use crate::physics::Physics;
+
+#[derive(Debug, Clone, Copy)]
+struct Highest {
+    start: (Generation, Incarnation),
+    term: Term,
+    epoch: Option<Epoch>,
+}
+
+/// Term, epoch, generation and incarnation never fall on a node, restarts included.
+#[derive(Debug, Default)]
+pub(super) struct CountersNeverFall {
+    highest: BTreeMap<NodeId, Highest>,
+    starts: BTreeMap<NodeId, Generation>,
+}
+
+impl Invariant for CountersNeverFall {
+    fn name(&self) -> &'static str {
+        "counters-never-fall"
+    }
+
+    fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
+        if let Fact::Started { host, node, generation, .. } = &entry.fact {
+            let before = self.starts.insert(*node, *generation);
+            if before.is_some_and(|before| before >= *generation) && !physics.was_cloned(*node) {
+                return Err(format!("{host} starts with generation {} again", generation.0));
+            }
+        }
+        let Fact::State { host, node, generation, incarnation, term, epoch, .. } = &entry.fact else { return Ok(()) };
+        if physics.was_cloned(*node) {
+            return Ok(());
+        }
+        let new = Highest { start: (*generation, *incarnation), term: *term, epoch: *epoch };
+        let Some(old) = self.highest.insert(*node, new) else { return Ok(()) };
+        let fell = |what: &str, old: String, new: String| Err(format!("{host}: {what} fell from {old} to {new}"));
+        if new.start < old.start {
+            return fell("generation and incarnation", format!("{:?}", old.start), format!("{:?}", new.start));
+        }
+        if new.term < old.term {
+            return fell("the term", old.term.0.to_string(), new.term.0.to_string());
+        }
+        if new.epoch < old.epoch {
+            return fell("the epoch", format!("{:?}", old.epoch), format!("{:?}", new.epoch));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::*;
+    use super::*;
+    use crate::fact::Kept;
+
+    #[test]
+    fn rising_counters_pass_and_a_new_start_counts_incarnations_anew() {
+        let facts = vec![
+            (0.0, started(0, 1)),
+            (1.0, state(0, (1, 3, 5), Some(epoch(5, 0, 1)))),
+            (2.0, stopped(0, Kept::Synced)),
+            (3.0, started(0, 2)),
+            (3.0, state(0, (2, 0, 5), Some(epoch(5, 0, 1)))),
+        ];
+        assert_eq!(judge(&mut CountersNeverFall::default(), facts), Ok(()));
+    }
+
+    #[test]
+    fn each_counter_that_falls_is_a_violation() {
+        let good = || vec![(0.0, started(0, 2)), (1.0, state(0, (2, 3, 5), Some(epoch(5, 0, 1))))];
+        for (bad, what) in [
+            (state(0, (2, 2, 5), Some(epoch(5, 0, 1))), "incarnation"),
+            (state(0, (2, 3, 4), Some(epoch(5, 0, 1))), "term"),
+            (state(0, (2, 3, 5), None), "epoch"),
+            (started(0, 2), "again"),
+        ] {
+            let facts = good().into_iter().chain([(2.0, bad)]).collect();
+            let evidence = judge(&mut CountersNeverFall::default(), facts).unwrap_err();
+            assert!(evidence.contains(what), "{evidence}");
+        }
+    }
+}

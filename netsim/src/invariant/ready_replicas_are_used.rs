@@ -1,0 +1,129 @@
+//! A part with a ready, reachable replica is always used: no answer lacks it, and no request fails for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rocoin::bundle::Manifest;
+use rocoin::id::{Digest, PartId};
+use rocoin::time::{Duration, Instant};
+
+use super::Invariant;
+use crate::fact::{AskId, Entry, Fact, HostId, Outcome, Reply};
+use crate::model::Model;
+use crate::physics::Physics;
+
+/// Nothing has disturbed coordinator and replica for so long, and the replica has been ready all the while: word of it has
+/// got around.
+const SETTLED: Duration = Duration::from_secs(20);
+/// A deadline shorter than this may be missed by a busy replica.
+const PATIENT: Duration = Duration::from_millis(900);
+
+/// A part with a ready, reachable replica is always used.
+#[derive(Debug)]
+pub(super) struct ReadyReplicasAreUsed {
+    manifests: BTreeMap<Digest, Arc<Manifest>>,
+    /// Students ready at each host, and since when.
+    ready: BTreeMap<HostId, BTreeMap<Digest, Instant>>,
+    asked: BTreeMap<(AskId, HostId), (Instant, Duration)>,
+}
+
+impl ReadyReplicasAreUsed {
+    pub(super) fn new(models: &[Arc<Model>]) -> Self {
+        let manifests = models.iter().map(|m| (m.digest(), Arc::clone(m.manifest()))).collect();
+        Self { manifests, ready: BTreeMap::new(), asked: BTreeMap::new() }
+    }
+
+    /// A host that could have answered for the part, had it been asked.
+    fn replica(&self, (bundle, part): (Digest, PartId), coordinator: HostId, physics: &Physics) -> Option<HostId> {
+        let students = &self.manifests.get(&bundle)?.parts.get(usize::from(part.0))?.students;
+        let digests: BTreeSet<_> = students.iter().filter_map(|card| card.digest()).collect();
+        let settled = |since: &Instant| physics.now().since(*since) >= SETTLED;
+        let holds = |ready: &BTreeMap<Digest, Instant>| digests.iter().any(|d| ready.get(d).is_some_and(settled));
+        self.ready.iter().filter(|(_, ready)| holds(ready)).map(|(host, _)| *host).find(|host| {
+            physics.are_calm(*host, coordinator, SETTLED)
+                && !physics.body(*host).is_some_and(|b| physics.was_cloned(b.node))
+        })
+    }
+}
+
+impl Invariant for ReadyReplicasAreUsed {
+    fn name(&self) -> &'static str {
+        "ready-replicas-are-used"
+    }
+
+    fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
+        match &entry.fact {
+            Fact::Started { host, .. } | Fact::Stopped { host, .. } => {
+                self.ready.remove(host);
+            }
+            Fact::Ready { host, students } => {
+                let before = self.ready.remove(host).unwrap_or_default();
+                let since = |student: &Digest| (*student, before.get(student).copied().unwrap_or(entry.at));
+                self.ready.insert(*host, students.iter().map(since).collect());
+            }
+            Fact::Asked { ask, host, deadline, .. } => {
+                self.asked.insert((*ask, *host), (entry.at, *deadline));
+            }
+            Fact::Answered { ask, host, reply } => {
+                let Some((_, deadline)) = self.asked.remove(&(*ask, *host)) else { return Ok(()) };
+                if deadline < PATIENT {
+                    return Ok(());
+                }
+                let lacking: Vec<(Digest, PartId)> = match reply {
+                    Reply::Answer { bundle, missing, .. } => missing.iter().map(|part| (*bundle, *part)).collect(),
+                    Reply::Error { outcome: Outcome::NoReplica, .. } => {
+                        let parts = |(bundle, m): (&Digest, &Arc<Manifest>)| {
+                            let bundle = *bundle;
+                            m.parts.iter().map(move |part| (bundle, part.part)).collect::<Vec<_>>()
+                        };
+                        self.manifests.iter().take(1).flat_map(parts).collect()
+                    }
+                    Reply::Error { .. } => Vec::new(),
+                };
+                for lacks in lacking {
+                    if let Some(replica) = self.replica(lacks, *host, physics) {
+                        return Err(format!(
+                            "{host} answers request {} without part {}, though {replica} is ready with it, well and open to it, all for {SETTLED:?}",
+                            ask.0, lacks.1
+                        ));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::*;
+    use super::*;
+
+    fn judge_degraded(ready_at: f64, fault: Option<(f64, Fact)>) -> Result<(), String> {
+        let model = Arc::new(Model::synthetic(2, 0));
+        let student = model.manifest().parts[1].students[0].digest().unwrap();
+        let deadline = Duration::from_secs(2);
+        let asked = Fact::Asked { ask: AskId(1), host: host(0), tries: 0, image: 0, deadline, min_parts: 1 };
+        let reply =
+            Reply::Answer { logits: Vec::new(), bundle: model.digest(), parts: Vec::new(), missing: vec![PartId(1)] };
+        let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
+        facts.push((ready_at, Fact::Ready { host: host(1), students: vec![student] }));
+        facts.extend(fault);
+        facts.push((40.0, asked));
+        facts.push((42.0, Fact::Answered { ask: AskId(1), host: host(0), reply }));
+        judge(&mut ReadyReplicasAreUsed::new(&[model]), facts)
+    }
+
+    #[test]
+    fn a_part_that_somebody_has_long_been_ready_with_must_not_lack() {
+        assert!(judge_degraded(5.0, None).unwrap_err().contains("n1 is ready"));
+    }
+
+    #[test]
+    fn it_may_if_the_replica_is_new_or_was_out_of_reach() {
+        assert_eq!(judge_degraded(30.0, None), Ok(()));
+        assert_eq!(judge_degraded(5.0, Some((30.0, Fact::Link { host: host(1), up: false }))), Ok(()));
+        assert_eq!(judge_degraded(5.0, Some((30.0, Fact::Slowed { host: host(1), factor: 9.0 }))), Ok(()));
+    }
+}

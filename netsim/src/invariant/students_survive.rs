@@ -1,0 +1,93 @@
+//! Every planned student is on the disks of several live members: it outlives the loss of its whole group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rocoin::id::Digest;
+use rocoin::leadership::EpochPlan;
+use rocoin::time::Duration;
+
+use super::Invariant;
+use crate::fact::{Entry, Fact, HostId};
+use crate::physics::Physics;
+
+/// In a fleet that nothing has disturbed for so long, whoever should hold a student does. Ours: time to notice, plan, fetch.
+const SETTLED: Duration = Duration::from_secs(40);
+/// Holders that each planned student then has outside its group, if there are so many members. From the design.
+const HOLDERS_OUTSIDE: usize = 3;
+
+/// Every planned student is on the disks of several live members.
+#[derive(Debug, Default)]
+pub(super) struct StudentsSurvive {
+    stored: BTreeMap<HostId, BTreeSet<Digest>>,
+    plan: Option<EpochPlan>,
+}
+
+impl Invariant for StudentsSurvive {
+    fn name(&self) -> &'static str {
+        "students-survive"
+    }
+
+    fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
+        match &entry.fact {
+            Fact::Stored { host, students } => {
+                self.stored.insert(*host, students.iter().copied().collect());
+            }
+            Fact::Adopted { plan, .. } if self.plan.as_ref().is_none_or(|p| p.epoch < plan.epoch) => {
+                self.plan = Some((**plan).clone());
+            }
+            Fact::View { host, .. } => {
+                // One look at a time is enough.
+                let first = physics.running().next().map(|(first, _)| first);
+                if first == Some(*host) {
+                    return self.look(physics);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl StudentsSurvive {
+    fn look(&self, physics: &Physics) -> Result<(), String> {
+        let Some(plan) = &self.plan else { return Ok(()) };
+        let all: Vec<_> = physics.running().map(|(host, body)| (host, body.node)).collect();
+        let settled = |host: HostId| all.iter().all(|(other, _)| physics.are_calm(host, *other, SETTLED));
+        if !all.iter().all(|(host, node)| settled(*host) && !physics.was_cloned(*node)) {
+            return Ok(());
+        }
+        for group in &plan.groups {
+            let outside = all.iter().filter(|(_, node)| !group.members.contains(node)).count();
+            let holds = |host: &HostId| self.stored.get(host).is_some_and(|stored| stored.contains(&group.student));
+            let holders = all.iter().filter(|(host, node)| !group.members.contains(node) && holds(host)).count();
+            if holders < outside.min(HOLDERS_OUTSIDE) {
+                return Err(format!(
+                    "outside its group the student of part {} is on {holders} of {outside} disks, in a fleet undisturbed for {SETTLED:?}",
+                    group.part
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::*;
+    use super::*;
+
+    fn judge_stored(holders: u8, at: f64) -> Result<(), String> {
+        let mut facts: Vec<_> = (0..6).map(|h| (0.0, started(h, 1))).collect();
+        facts.push((1.0, adopted(0, plan(epoch(1, 0, 1), digest(1), vec![(digest(2), vec![node(0)])]))));
+        facts.extend((0..holders).map(|h| (2.0, Fact::Stored { host: host(h + 1), students: vec![digest(2)] })));
+        facts.push((at, Fact::View { host: host(0), members: Vec::new(), parts_served: 1, parts: 1 }));
+        judge(&mut StudentsSurvive::default(), facts)
+    }
+
+    #[test]
+    fn three_holders_outside_the_group_pass_and_two_do_not() {
+        assert_eq!(judge_stored(3, 50.0), Ok(()));
+        assert!(judge_stored(2, 50.0).unwrap_err().contains("on 2 of 5 disks"));
+        assert_eq!(judge_stored(0, 20.0), Ok(()), "a young fleet is excused");
+    }
+}

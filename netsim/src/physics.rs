@@ -1,0 +1,176 @@
+//! What a world is really like, gathered from its facts: who runs, who can reach whom, and since when nothing disturbed it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rocoin::id::{Generation, NodeId};
+use rocoin::time::{Duration, Instant};
+
+use crate::fact::{Entry, Fact, HostId};
+
+/// One host as it really is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Body {
+    /// Its identity since its last start.
+    pub node: NodeId,
+    /// Its last start.
+    pub generation: Generation,
+    /// RAM for students, bytes.
+    pub memory_bytes: u64,
+    /// Whether a node runs there.
+    pub running: bool,
+    paused: bool,
+    slowed: bool,
+    impaired: bool,
+    /// When something last happened to it or to its links.
+    disturbed_at: Instant,
+}
+
+/// The truth that a node's view is compared with.
+#[derive(Debug, Clone, Default)]
+pub struct Physics {
+    now: Instant,
+    hosts: BTreeMap<HostId, Body>,
+    identities: BTreeMap<NodeId, BTreeSet<HostId>>,
+    sides: Vec<u32>,
+    cuts: BTreeSet<(HostId, HostId)>,
+    down: BTreeSet<HostId>,
+}
+
+impl Physics {
+    /// The time of the last fact.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Takes in what happened.
+    pub fn observe(&mut self, entry: &Entry) {
+        self.now = entry.at;
+        match &entry.fact {
+            Fact::Started { host, node, generation, memory_bytes } => {
+                let body = Body {
+                    node: *node,
+                    generation: *generation,
+                    memory_bytes: *memory_bytes,
+                    running: true,
+                    paused: false,
+                    slowed: self.hosts.get(host).is_some_and(|b| b.slowed),
+                    impaired: self.hosts.get(host).is_some_and(|b| b.impaired),
+                    disturbed_at: self.now,
+                };
+                self.hosts.insert(*host, body);
+                self.identities.entry(*node).or_default().insert(*host);
+            }
+            Fact::Stopped { host, .. } => self.disturb(*host, |body| body.running = false),
+            Fact::Paused { host } => self.disturb(*host, |body| body.paused = true),
+            Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
+            Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
+            Fact::Impaired { host, impaired } => self.disturb(*host, |body| body.impaired = *impaired),
+            Fact::Sides { sides } => {
+                let before = std::mem::replace(&mut self.sides, sides.clone());
+                if before != self.sides {
+                    self.disturb_all();
+                }
+            }
+            Fact::Link { host, up } => {
+                if *up {
+                    self.down.remove(host)
+                } else {
+                    self.down.insert(*host)
+                };
+                self.disturb(*host, |_| ());
+            }
+            Fact::Cut { from, to } => {
+                self.cuts.insert((*from, *to));
+                self.disturb(*from, |_| ());
+                self.disturb(*to, |_| ());
+            }
+            Fact::Mended { from, to } => {
+                self.cuts.remove(&(*from, *to));
+                self.disturb(*from, |_| ());
+                self.disturb(*to, |_| ());
+            }
+            Fact::Calm => self.disturb_all(),
+            Fact::Fault { .. }
+            | Fact::State { .. }
+            | Fact::Adopted { .. }
+            | Fact::Opinion { .. }
+            | Fact::Clash { .. }
+            | Fact::Ready { .. }
+            | Fact::Stored { .. }
+            | Fact::Deployed { .. }
+            | Fact::Asked { .. }
+            | Fact::Answered { .. }
+            | Fact::Over { .. }
+            | Fact::Load { .. }
+            | Fact::View { .. } => {}
+        }
+    }
+
+    fn disturb(&mut self, host: HostId, change: impl FnOnce(&mut Body)) {
+        let now = self.now;
+        if let Some(body) = self.hosts.get_mut(&host) {
+            let before = *body;
+            change(body);
+            if *body != before || !body.paused {
+                body.disturbed_at = now;
+            }
+        }
+    }
+
+    fn disturb_all(&mut self) {
+        let now = self.now;
+        self.hosts.values_mut().for_each(|body| body.disturbed_at = now);
+    }
+
+    /// A host.
+    pub fn body(&self, host: HostId) -> Option<&Body> {
+        self.hosts.get(&host)
+    }
+
+    /// Every host that ever started.
+    pub fn hosts(&self) -> impl Iterator<Item = (HostId, &Body)> {
+        self.hosts.iter().map(|(host, body)| (*host, body))
+    }
+
+    /// The hosts where a node runs.
+    pub fn running(&self) -> impl Iterator<Item = (HostId, &Body)> {
+        self.hosts().filter(|(_, body)| body.running)
+    }
+
+    /// Where the node with this identity runs, if it runs at one place alone.
+    pub fn host_of(&self, node: NodeId) -> Option<HostId> {
+        let mut hosts =
+            self.identities.get(&node)?.iter().filter(|h| self.hosts[h].running && self.hosts[h].node == node);
+        let host = hosts.next()?;
+        hosts.next().is_none().then_some(*host)
+    }
+
+    /// Whether more than one device ever had this identity: then little can be demanded of it.
+    pub fn was_cloned(&self, node: NodeId) -> bool {
+        self.identities.get(&node).is_some_and(|hosts| hosts.len() > 1)
+    }
+
+    /// Whether a host runs at its own speed with a sound link.
+    pub fn is_well(&self, host: HostId) -> bool {
+        let well = |b: &Body| b.running && !b.paused && !b.slowed && !b.impaired;
+        self.hosts.get(&host).is_some_and(well) && !self.down.contains(&host)
+    }
+
+    /// Whether messages go both ways between them.
+    pub fn is_open(&self, a: HostId, b: HostId) -> bool {
+        let side = |host: HostId| usize::try_from(host.0).ok().and_then(|i| self.sides.get(i)).copied().unwrap_or(0);
+        let down = self.down.contains(&a) || self.down.contains(&b);
+        !down && side(a) == side(b) && !self.cuts.contains(&(a, b)) && !self.cuts.contains(&(b, a))
+    }
+
+    /// For how long nothing has happened to a host; zero if it does not run.
+    pub fn calm_for(&self, host: HostId) -> Duration {
+        self.hosts.get(&host).filter(|b| b.running).map_or(Duration::ZERO, |b| self.now.since(b.disturbed_at))
+    }
+
+    /// Whether both have been well and open to each other for so long.
+    pub fn are_calm(&self, a: HostId, b: HostId, span: Duration) -> bool {
+        let calm = |host| self.is_well(host) && self.calm_for(host) >= span;
+        calm(a) && calm(b) && self.is_open(a, b)
+    }
+}
