@@ -184,8 +184,12 @@ pub enum Fault {
         /// Which of the scenario's bundles; 0 is the one deployed at the start.
         bundle: usize,
     },
-    /// Everything is put right: partitions heal, all hosts run at their own speed, disks have room.
-    Calm,
+    /// Everything is put right: partitions heal, links lose nothing, all hosts run at their own speed, disks have room.
+    Calm {
+        /// But these hosts fail for good.
+        #[serde(default)]
+        without: Vec<u32>,
+    },
 }
 
 fn all() -> Kept {

@@ -12,4 +12,6 @@ pub mod invariant;
 pub mod model;
 pub mod physics;
 pub mod random;
+pub mod run;
+pub mod swarm;
 pub mod world;

@@ -7,6 +7,7 @@ mod clients;
 mod connections;
 mod event;
 mod faults;
+mod health;
 mod host;
 mod network;
 mod nodes;
@@ -76,6 +77,8 @@ pub struct World {
     connections: BTreeMap<(HostId, HostId), Connection>,
     clients: Clients,
     models: Vec<Arc<Model>>,
+    /// Those that were deployed.
+    deployed: std::collections::BTreeSet<usize>,
     node_config: rocoin::node::Config,
     runs_fail: bool,
     in_place: bool,
@@ -110,6 +113,7 @@ impl World {
             connections: BTreeMap::new(),
             clients: Clients::new(load, Random::new(seed, "clients")),
             models,
+            deployed: std::collections::BTreeSet::new(),
             node_config: node,
             runs_fail,
             in_place,

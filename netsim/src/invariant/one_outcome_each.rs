@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn one_outcome_passes_two_and_none_do_not() {
-        let mut invariant = OneOutcomeEach::default;
+        let invariant = OneOutcomeEach::default;
         assert_eq!(judge(&mut invariant(), vec![(0.0, asked()), (1.0, over()), (9.0, Fact::Calm)]), Ok(()));
         let twice = vec![(0.0, asked()), (1.0, over()), (1.0, over())];
         assert!(judge(&mut invariant(), twice).unwrap_err().contains("two outcomes"));

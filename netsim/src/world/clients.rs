@@ -79,6 +79,10 @@ impl Clients {
         Instant::ZERO + seconds(self.spec.from_s)
     }
 
+    pub(super) fn next_ask(&self) -> AskId {
+        AskId(self.next)
+    }
+
     fn wait(&mut self) -> Duration {
         let mean = seconds(1.0 / self.spec.rate_per_s);
         if self.spec.random { self.random.exponential(mean) } else { mean }

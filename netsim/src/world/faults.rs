@@ -14,7 +14,7 @@ use crate::fault::{Fault, Target, seconds};
 impl World {
     /// A fault strikes now. Whom it cannot strike (a host that does not exist or does not run) it leaves alone.
     pub fn apply(&mut self, fault: &Fault) {
-        self.tell(Fact::Fault { text: text(fault) });
+        self.tell(Fact::Fault { text: text_of(fault) });
         match fault {
             Fault::Crash { on, disk, silent } => self.each(on, |world, host| world.stop(host, false, *disk, *silent)),
             Fault::Restart { on } => self.each_of_all(on, Self::start),
@@ -42,7 +42,7 @@ impl World {
             }
             Fault::Clone { from, to } => self.clone_host(from, to),
             Fault::Deploy { on, bundle } => self.each(on, |world, host| world.deploy(host, *bundle)),
-            Fault::Calm => self.calm(),
+            Fault::Calm { without } => self.calm(without),
         }
     }
 
@@ -273,27 +273,31 @@ impl World {
         self.start(to);
     }
 
-    /// Everything is put right.
-    pub(crate) fn calm(&mut self) {
+    fn calm(&mut self, without: &[u32]) {
+        let gone: Vec<_> = self.host_ids().filter(|host| without.contains(&host.0)).collect();
+        for host in gone {
+            self.stop(host, false, Kept::All, false);
+        }
         self.heal();
         for host in self.host_ids() {
-            if self.starving.contains_key(&host) {
-                self.starve(host, Duration::ZERO, Duration::ZERO);
-            }
+            self.starve(host, Duration::ZERO, Duration::ZERO);
             self.resume(host);
             self.clog(host, 1.0);
             self.slow(host, 1.0);
             let disk = &mut self.host_mut(host).disk;
             (disk.full, disk.slow) = (false, 1.0);
-            self.start(host);
+            if !without.contains(&host.0) {
+                self.start(host);
+            }
         }
-        self.network.spec.drop = 0.0;
-        self.network.spec.loss = 0.0;
+        let spec = &mut self.network.spec;
+        (spec.loss, spec.drop, spec.duplicate, spec.reorder) = (0.0, 0.0, 0.0, 0.0);
+        self.runs_fail = false;
         self.tell(Fact::Calm);
     }
 }
 
-fn text(fault: &Fault) -> String {
+fn text_of(fault: &Fault) -> String {
     let text = toml::to_string(fault).unwrap_or_else(|_| format!("{fault:?}"));
     text.trim_end().replace('\n', ", ")
 }

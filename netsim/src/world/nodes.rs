@@ -101,11 +101,12 @@ impl World {
     }
 
     /// Gives a bundle to a node, as `rocoin deploy` does.
-    pub(super) fn deploy(&mut self, host: HostId, model: usize) {
-        let Some(model) = self.models.get(model).cloned() else { return };
+    pub(super) fn deploy(&mut self, host: HostId, which: usize) {
+        let Some(model) = self.models.get(which).cloned() else { return };
         if !self.host(host).is_running() {
             return;
         }
+        self.deployed.insert(which);
         let artifacts = model.artifacts().iter().map(|(digest, blob)| (*digest, blob.clone()));
         self.host_mut(host).disk.artifacts.extend(artifacts);
         self.tell(Fact::Deployed { host, bundle: model.digest() });

@@ -1,0 +1,206 @@
+//! One run: a phase in which things go wrong and only safety is demanded, then one in which the mesh has to recover.
+
+use std::collections::BTreeMap;
+
+use rocoin::time::{Duration, Instant};
+use serde::Serialize;
+
+use crate::fact::{AskId, Entry, Fact, Outcome};
+use crate::fault::Fault;
+use crate::invariant::{Bounds, Checker, Violation};
+use crate::world::{Setup, World};
+
+/// Fresh requests that have to be answered in full, one after the other, before the mesh counts as recovered.
+const FRESH_REQUESTS: usize = 5;
+/// The least that clients ask while the mesh recovers, 1/s.
+const FRESH_RATE: f64 = 5.0;
+/// How the last invariant is called: the one of the second phase.
+const RECOVERS: &str = "recovers";
+
+/// What is run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The world.
+    pub setup: Setup,
+    /// How long things go wrong.
+    pub safety: Duration,
+    /// What is demanded then.
+    pub recovery: Option<Recovery>,
+}
+
+/// What is demanded once faults are over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovery {
+    /// Hosts that fail for good at the end of the first phase.
+    pub without: Vec<u32>,
+    /// The mesh has so long to recover.
+    pub within: Duration,
+}
+
+/// How the requests of a run ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Tally {
+    /// By outcome.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Those that needed a second try.
+    pub retried: u64,
+    /// Answers that named the right class.
+    pub right: u64,
+    /// Of each answer, in the order in which they ended.
+    #[serde(skip)]
+    pub latencies: Vec<Duration>,
+}
+
+impl Tally {
+    /// All requests.
+    pub fn total(&self) -> u64 {
+        self.outcomes.values().sum()
+    }
+
+    /// Those that were answered.
+    pub fn answered(&self) -> u64 {
+        self.outcomes.iter().filter(|(outcome, _)| outcome.is_answer()).map(|(_, count)| count).sum()
+    }
+
+    fn observe(&mut self, fact: &Fact) {
+        if let Fact::Over { outcome, took, retries, right, .. } = fact {
+            *self.outcomes.entry(*outcome).or_default() += 1;
+            self.retried += u64::from(*retries > 0);
+            self.right += u64::from(*right);
+            if outcome.is_answer() {
+                self.latencies.push(*took);
+            }
+        }
+    }
+
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        for (outcome, count) in &other.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += count;
+        }
+        self.retried += other.retried;
+        self.right += other.right;
+        self.latencies.extend(&other.latencies);
+    }
+
+    /// The latency that this share of the answers did not exceed.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index"
+        )]
+        let index = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
+        sorted.get(index).copied()
+    }
+}
+
+/// How a run went.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The first invariant that did not hold; the run ended there.
+    pub violation: Option<Violation>,
+    /// The requests.
+    pub tally: Tally,
+    /// World time at the end.
+    pub ended: Instant,
+    /// From the end of faults until the mesh had recovered; `None` if that was not demanded or did not happen.
+    pub recovered_after: Option<Duration>,
+}
+
+/// Runs a plan; `record` sees every fact in order.
+pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
+    let Plan { setup, safety, recovery } = plan;
+    let checker = Checker::new(&setup.models, Bounds::from(&setup.node));
+    let rate = setup.load.rate_per_s;
+    let mut run = Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default() };
+    let mut recovered_after = None;
+    let outcome = run.until(Instant::ZERO + safety, |_| false).and_then(|_| {
+        recovered_after = match recovery {
+            Some(recovery) => run.recover(&recovery, rate)?,
+            None => None,
+        };
+        Ok(())
+    });
+    Report { violation: outcome.err().map(|v| *v), tally: run.tally, ended: run.world.now(), recovered_after }
+}
+
+/// Requests asked since the mesh looked well.
+#[derive(Debug, Default)]
+struct Fresh {
+    first: Option<AskId>,
+    in_full: usize,
+    not_in_full: Option<(AskId, Outcome)>,
+}
+
+struct Run<'a> {
+    world: World,
+    checker: Checker,
+    tally: Tally,
+    record: &'a mut dyn FnMut(&Entry),
+    fresh: Fresh,
+}
+
+impl Run<'_> {
+    /// Lets the world go on until then, or until `enough`, asked after each look at the views; true if it was.
+    fn until(&mut self, end: Instant, enough: impl Fn(&Self) -> bool) -> Result<bool, Box<Violation>> {
+        loop {
+            let went_on = self.world.step(end);
+            let mut looked = false;
+            let facts: Vec<_> = self.world.take_facts().collect();
+            for entry in facts {
+                (self.record)(&entry);
+                self.tally.observe(&entry.fact);
+                self.fresh.observe(&entry.fact);
+                looked |= matches!(entry.fact, Fact::View { .. });
+                self.checker.observe(entry).map_err(Box::new)?;
+            }
+            if looked && enough(self) {
+                return Ok(true);
+            }
+            if !went_on {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Faults are over; the mesh has so long to be one again.
+    fn recover(&mut self, recovery: &Recovery, rate: f64) -> Result<Option<Duration>, Box<Violation>> {
+        let began = self.world.now();
+        let end = began + recovery.within;
+        self.world.set_load(rate.max(FRESH_RATE), end);
+        self.world.apply(&Fault::Calm { without: recovery.without.clone() });
+        loop {
+            if !self.until(end, |run| run.world.trouble().is_none())? {
+                break;
+            }
+            let well_since = self.world.now();
+            self.fresh = Fresh { first: Some(self.world.next_ask()), ..Fresh::default() };
+            let enough = |run: &Self| run.fresh.in_full >= FRESH_REQUESTS || run.fresh.not_in_full.is_some();
+            if self.until(end, enough)? && self.fresh.not_in_full.is_none() {
+                return Ok(Some(well_since.since(began)));
+            }
+        }
+        let trouble = self.world.trouble().unwrap_or_else(|| match self.fresh.not_in_full {
+            Some((ask, outcome)) => format!("request {} ended as {outcome:?}", ask.0),
+            None => "no fresh request was answered in full".to_owned(),
+        });
+        let evidence = format!("{:?} after faults were over: {trouble}", recovery.within);
+        Err(Box::new(self.checker.violation(RECOVERS, evidence)))
+    }
+}
+
+impl Fresh {
+    fn observe(&mut self, fact: &Fact) {
+        let (Some(first), Fact::Over { ask, outcome, .. }) = (self.first, fact) else { return };
+        if *ask >= first {
+            match outcome {
+                Outcome::Complete => self.in_full += 1,
+                _ => self.not_in_full = Some((*ask, *outcome)),
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Whether the mesh is one, as somebody who sees all of it would say.
+
+use rocoin::id::Digest;
+
+use super::World;
+use crate::fact::AskId;
+
+impl World {
+    /// What keeps the running nodes from being one mesh that serves every part; `None` if nothing does.
+    pub fn trouble(&self) -> Option<String> {
+        let nodes: Vec<_> = self.host_ids().filter_map(|h| Some((h, self.host(h).node.as_deref()?))).collect();
+        let (first, one) = nodes.first()?;
+        let Some(leader) = one.leadership().leader() else { return Some(format!("{first} follows nobody")) };
+        if !nodes.iter().any(|(_, node)| node.membership().me().id == leader) {
+            return Some(format!("{first} follows {leader:?}, which does not run"));
+        }
+        let epoch = one.leadership().plan().map(|plan| plan.epoch);
+        for (host, node) in &nodes {
+            if node.leadership().leader() != Some(leader) {
+                return Some(format!(
+                    "{first} follows {leader:?}, and {host} follows {:?}",
+                    node.leadership().leader()
+                ));
+            }
+            let its = node.leadership().plan().map(|plan| plan.epoch);
+            if its != epoch {
+                let text = |epoch: Option<rocoin::id::Epoch>| epoch.map_or("none".to_owned(), |e| e.to_string());
+                return Some(format!("{first} is at epoch {}, and {host} at {}", text(epoch), text(its)));
+            }
+        }
+        if !self.can_be_served() {
+            return None;
+        }
+        for (host, node) in &nodes {
+            let (served, parts) = node.parts_served();
+            if parts == 0 || served < parts {
+                return Some(format!("{host} sees {served} of {parts} parts served"));
+            }
+        }
+        None
+    }
+
+    /// Whether every bundle that was deployed is still whole, on the disks of the running nodes together.
+    fn can_be_served(&self) -> bool {
+        let disks: Vec<_> = self.hosts.iter().filter(|h| h.is_running()).map(|h| &h.disk.artifacts).collect();
+        let sound = |digest: &Digest| {
+            disks.iter().any(|disk| disk.get(digest).is_some_and(|blob| Digest::of(blob.as_bytes()) == *digest))
+        };
+        self.deployed.iter().all(|model| self.models[*model].artifacts().keys().all(sound))
+    }
+
+    /// The name of the request that is asked next.
+    pub(crate) fn next_ask(&self) -> AskId {
+        self.clients.next_ask()
+    }
+}
