@@ -36,6 +36,8 @@ pub(super) struct Disk {
     pub(super) full: bool,
     /// So many times slower than it should be.
     pub(super) slow: f64,
+    /// Synced writes go one after the other; it is busy with them until then.
+    pub(super) busy: Instant,
 }
 
 /// A node's counters, as last told.
@@ -125,6 +127,7 @@ impl Disk {
             artifacts: BTreeMap::new(),
             full: false,
             slow: 1.0,
+            busy: Instant::ZERO,
         }
     }
 

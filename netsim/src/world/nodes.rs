@@ -272,13 +272,15 @@ impl World {
 
     fn persist(&mut self, host: HostId, write: WriteId, durable: Durable) {
         let (sync, slow) = (self.host(host).spec.sync_s, self.host(host).disk.slow);
-        let mut wait = Duration::from_secs_f64(sync * slow * self.random.between(1.0, 2.0));
+        let mut takes = Duration::from_secs_f64(sync * slow * self.random.between(1.0, 2.0));
         let life = self.host(host).life;
         if self.bugs.has(Bug::SkipSync) {
             self.later(host, Duration::ZERO, Input::Persisted { write, result: Ok(()) });
-            wait += SYNC_SKIPPED;
+            takes += SYNC_SKIPPED;
         }
-        self.after(wait, Event::Written { host, life, write, durable: Box::new(durable) });
+        let disk = &mut self.hosts[super::network::index(host)].disk;
+        disk.busy = self.now.max(disk.busy) + takes;
+        self.queue.push(disk.busy, Event::Written { host, life, write, durable: Box::new(durable) });
     }
 
     fn node_event(&mut self, host: HostId, event: NodeEvent) {
