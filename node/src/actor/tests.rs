@@ -15,14 +15,15 @@ use super::{Hands, Machine, Mailboxes, NodeHandle, start};
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::network::{self, Deliver, NetworkConfig};
-use crate::store::{StateDir, StoreActor};
+use crate::store::{StateDir, Store, StoreActor};
 use crate::workers::{self, WorkersConfig};
 
 /// What the script does with an input.
-type React = fn(&Input) -> Vec<Output>;
+pub(crate) type React = fn(&Input) -> Vec<Output>;
 
 struct Script {
     react: React,
+    serving: Option<Arc<Manifest>>,
     outputs: VecDeque<Output>,
     seen: Arc<Mutex<Vec<String>>>,
     due: Option<Instant>,
@@ -70,17 +71,23 @@ impl Machine for Script {
     }
 
     fn serving(&self) -> Option<Arc<Manifest>> {
-        None
+        self.serving.clone()
     }
 }
 
-struct Bench {
-    node: NodeHandle,
+pub(crate) struct Bench {
+    pub(crate) node: NodeHandle,
+    pub(crate) store: Arc<Store>,
     seen: Arc<Mutex<Vec<String>>>,
     _dir: tempfile::TempDir,
 }
 
 async fn bench(react: React, due: Option<Instant>) -> Bench {
+    bench_with(react, due, None).await
+}
+
+/// A node that follows a script and serves this bundle.
+pub(crate) async fn bench_with(react: React, due: Option<Instant>, serving: Option<Arc<Manifest>>) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let (state, _) = StateDir::open(dir.path()).unwrap();
     let store = Arc::new(state.artifacts().unwrap());
@@ -101,12 +108,13 @@ async fn bench(react: React, due: Option<Instant>) -> Bench {
     let hands = Hands {
         network: network::start(config, Deliver { control, data }).await.unwrap(),
         store: StoreActor::start(&state, Arc::clone(&store), results.clone()).unwrap(),
-        workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, store, results).unwrap(),
+        workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, Arc::clone(&store), results)
+            .unwrap(),
     };
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let script = Script { react, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
+    let script = Script { react, serving, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
     let mailboxes = Mailboxes { control: control_queue, results: results_queue, data: data_queue };
-    Bench { node: start(script, Clock::start(), hands, mailboxes), seen, _dir: dir }
+    Bench { node: start(script, Clock::start(), hands, mailboxes), store, seen, _dir: dir }
 }
 
 fn request() -> Request {

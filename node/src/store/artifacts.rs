@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rocoin::blob::Blob;
 use rocoin::bundle::{MANIFEST_BYTES_MAX, Manifest};
 use rocoin::id::Digest;
+use tempfile::TempDir;
 
-use crate::files::{FileError, create_private_dir, failed, read_bounded, write_atomic};
+use crate::files::{FileError, TEMPORARY_PREFIX, create_private_dir, failed, read_bounded, write_atomic};
 
 /// Bytes of an artifact at most: the largest student a small device would hold.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
@@ -146,6 +147,20 @@ impl Store {
         let path = self.path(artifact);
         File::open(&path).and_then(|file| file.read_exact_at(&mut chunk, offset)).map_err(failed("read", &path))?;
         Ok((total, chunk.into()))
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// An empty folder on the artifacts' disk. It goes with the value, and with the next start at the latest.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn scratch(&self) -> Result<TempDir, FileError> {
+        let folder = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(&self.folder);
+        folder.map_err(failed("make a folder in", &self.folder))
     }
 
     fn find_manifests(&self) {
