@@ -222,6 +222,11 @@ impl Node {
         self.manifests.get(&bundle).map(|manifest| (bundle, manifest))
     }
 
+    /// The manifest of a bundle, if it is known.
+    pub fn manifest(&self, bundle: Digest) -> Option<&Arc<Manifest>> {
+        self.manifests.get(&bundle)
+    }
+
     fn take_message(&mut self, now: Instant, from: NodeId, message: Message, blob: crate::blob::Blob) {
         match message {
             Message::Membership(message) => {

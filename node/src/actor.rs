@@ -12,15 +12,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rocoin::bundle::Manifest;
-use rocoin::id::NodeId;
-use rocoin::inference::{Answer, RequestError};
+use rocoin::id::{Digest, NodeId};
+use rocoin::inference::RequestError;
 use rocoin::node::{ClientId, Event, Input, Node, NodeSnapshot, Output};
 use rocoin::time::Instant;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use handle::Command;
-pub use handle::{NodeHandle, NodeStopped};
+pub use handle::{Answered, NodeHandle, NodeStopped};
 
 use crate::clock::Clock;
 use crate::network::{NetworkEvent, NetworkHandle, Outbox};
@@ -47,6 +47,8 @@ pub(crate) trait Machine: Send + 'static {
     fn snapshot(&self) -> NodeSnapshot;
     /// The manifest of the bundle that is being served.
     fn serving(&self) -> Option<Arc<Manifest>>;
+    /// The manifest of a bundle that was served.
+    fn manifest(&self, bundle: Digest) -> Option<Arc<Manifest>>;
 }
 
 impl Machine for Node {
@@ -72,6 +74,10 @@ impl Machine for Node {
 
     fn serving(&self) -> Option<Arc<Manifest>> {
         self.serving().map(|(_, manifest)| Arc::clone(manifest))
+    }
+
+    fn manifest(&self, bundle: Digest) -> Option<Arc<Manifest>> {
+        self.manifest(bundle).cloned()
     }
 }
 
@@ -123,7 +129,7 @@ struct Actor<M> {
     /// What a full queue answered; taken as inputs one at a time, so that no output is handled inside another.
     refused: VecDeque<Input>,
     outboxes: BTreeMap<NodeId, Outbox>,
-    clients: BTreeMap<ClientId, oneshot::Sender<Result<Answer, RequestError>>>,
+    clients: BTreeMap<ClientId, oneshot::Sender<Result<Answered, RequestError>>>,
     events: broadcast::Sender<Event>,
     serving: watch::Sender<Option<Arc<Manifest>>>,
     drained: watch::Sender<bool>,
@@ -234,8 +240,12 @@ impl<M: Machine> Actor<M> {
             Output::Persist { write, durable } => return self.hands.store.persist(write, durable),
             Output::Answer { client, result } => {
                 if let Some(reply) = self.clients.remove(&client) {
+                    let answered = result.and_then(|answer| {
+                        let manifest = self.machine.manifest(answer.bundle).ok_or(RequestError::NotServing)?;
+                        Ok(Answered { answer, manifest })
+                    });
                     // The client may be gone.
-                    let _ = reply.send(result);
+                    let _ = reply.send(answered);
                 }
             }
             Output::Event(event) => self.on_event(event),

@@ -18,9 +18,18 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 #[error("this node is stopping; ask another one")]
 pub struct NodeStopped;
 
+/// An answer, and the manifest of the bundle that it is from: by now another one may be served.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// Of [`Answer::bundle`].
+    pub manifest: Arc<Manifest>,
+}
+
 #[derive(Debug)]
 pub(super) enum Command {
-    Request { client: ClientId, request: Request, reply: oneshot::Sender<Result<Answer, RequestError>> },
+    Request { client: ClientId, request: Request, reply: oneshot::Sender<Result<Answered, RequestError>> },
     Cancel { client: ClientId },
     Deploy { bundle: Digest, manifest: Arc<Manifest> },
     Drain,
@@ -52,7 +61,7 @@ impl NodeHandle {
     /// # Errors
     /// The core's [`RequestError`]; [`RequestError::Overloaded`] also if the mailbox is full, [`RequestError::Draining`] also if
     /// the node has stopped.
-    pub async fn request(&self, request: Request) -> Result<Answer, RequestError> {
+    pub async fn request(&self, request: Request) -> Result<Answered, RequestError> {
         let client = ClientId(self.clients.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         self.commands.try_send(Command::Request { client, request, reply }).map_err(|e| match e {

@@ -23,7 +23,8 @@ pub(crate) type React = fn(&Input) -> Vec<Output>;
 
 struct Script {
     react: React,
-    serving: Option<Arc<Manifest>>,
+    /// The first is served.
+    manifests: Vec<(Digest, Arc<Manifest>)>,
     outputs: VecDeque<Output>,
     seen: Arc<Mutex<Vec<String>>>,
     due: Option<Instant>,
@@ -71,7 +72,11 @@ impl Machine for Script {
     }
 
     fn serving(&self) -> Option<Arc<Manifest>> {
-        self.serving.clone()
+        self.manifests.first().map(|(_, manifest)| Arc::clone(manifest))
+    }
+
+    fn manifest(&self, bundle: Digest) -> Option<Arc<Manifest>> {
+        self.manifests.iter().find(|(digest, _)| *digest == bundle).map(|(_, manifest)| Arc::clone(manifest))
     }
 }
 
@@ -83,11 +88,11 @@ pub(crate) struct Bench {
 }
 
 async fn bench(react: React, due: Option<Instant>) -> Bench {
-    bench_with(react, due, None).await
+    bench_with(react, due, Vec::new()).await
 }
 
-/// A node that follows a script and serves this bundle.
-pub(crate) async fn bench_with(react: React, due: Option<Instant>, serving: Option<Arc<Manifest>>) -> Bench {
+/// A node that follows a script, knows these bundles and serves the first.
+pub(crate) async fn bench_with(react: React, due: Option<Instant>, manifests: Vec<(Digest, Arc<Manifest>)>) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let (state, _) = StateDir::open(dir.path()).unwrap();
     let store = Arc::new(state.artifacts().unwrap());
@@ -112,7 +117,7 @@ pub(crate) async fn bench_with(react: React, due: Option<Instant>, serving: Opti
             .unwrap(),
     };
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let script = Script { react, serving, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
+    let script = Script { react, manifests, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
     let mailboxes = Mailboxes { control: control_queue, results: results_queue, data: data_queue };
     Bench { node: start(script, Clock::start(), hands, mailboxes), store, seen, _dir: dir }
 }

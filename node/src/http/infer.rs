@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::body::Incoming;
 use super::{Api, HttpError, model};
+use crate::actor::Answered;
 
 /// A request's deadline where it names none.
 const DEADLINE_MS_DEFAULT: u64 = 2_000;
@@ -101,7 +102,10 @@ pub(super) async fn infer(
     let manifest = model::served(&api, &model).await?;
     let body = read(&api, &manifest, &headers, body).await?;
     let request = parse(&body, &manifest).map_err(HttpError::BadRequest)?;
-    let answer = api.node.request(request).await?;
+    let Answered { answer, manifest } = api.node.request(request).await?;
+    if manifest.name != model {
+        return Err(HttpError::UnknownModel { asked: model, served: Some(manifest.name.clone()) });
+    }
     Ok(Json(respond(&answer, &manifest, body.id)))
 }
 

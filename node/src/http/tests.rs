@@ -10,6 +10,9 @@ use axum::response::IntoResponse as _;
 use futures::channel::mpsc;
 use futures::stream;
 use rocoin::bundle::Manifest;
+use rocoin::id::Digest;
+use rocoin::inference::Answer;
+use rocoin::node::{Input, Output};
 use serde_json::{Value, json};
 
 use super::{Api, HttpError, InferResponse, Limits, bundles, infer};
@@ -17,12 +20,20 @@ use crate::actor::tests::{Bench, React, bench_with};
 
 const MANIFEST: &[u8] = include_bytes!("../../../models/bundles/fashion-mnist/manifest.json");
 
+/// The bundle that is served when a request comes in, and one with its labels in another order.
+const SERVED: Digest = Digest([1; 32]);
+const NEXT: Digest = Digest([2; 32]);
+
 fn manifest() -> Manifest {
     Manifest::parse(MANIFEST).unwrap()
 }
 
 async fn bench(react: React, limits: Limits) -> (Bench, Api) {
-    let bench = bench_with(react, None, Some(Arc::new(manifest()))).await;
+    let mut next = manifest();
+    next.version = "next".to_owned();
+    next.labels.reverse();
+    let known = [(SERVED, manifest()), (NEXT, next)].map(|(bundle, manifest)| (bundle, Arc::new(manifest)));
+    let bench = bench_with(react, None, known.into()).await;
     let api = Api { node: bench.node.clone(), store: Arc::clone(&bench.store), faults: None, token: None, limits };
     (bench, api)
 }
@@ -105,4 +116,19 @@ async fn an_inference_body_is_no_larger_than_the_models_input_can_need() {
     body["id"] = json!("x".repeat(1 << 20));
     let error = ask(&api, body.to_string().into()).await.unwrap_err();
     assert_eq!(error.into_response().status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn labels_and_version_are_those_of_the_bundle_that_answered() {
+    fn answer_from_the_next(input: &Input) -> Vec<Output> {
+        let Input::Request { client, .. } = input else { return Vec::new() };
+        let mut logits = vec![0.0; manifest().classes];
+        logits[0] = 1.0;
+        let answer = Answer { logits, bundle: NEXT, epoch: None, parts: Vec::new(), missing: Vec::new() };
+        vec![Output::Answer { client: *client, result: Ok(answer) }]
+    }
+    let (_bench, api) = bench(answer_from_the_next, Limits::default()).await;
+    let Json(reply) = ask(&api, image().to_string().into()).await.unwrap();
+    assert_eq!(reply.model_version, "next");
+    assert_eq!(reply.outputs[1].data, json!([manifest().labels.last()]));
 }
