@@ -9,7 +9,7 @@ mod warnings;
 pub(crate) mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rocoin::bundle::Manifest;
 use rocoin::id::{Digest, NodeId};
@@ -24,6 +24,7 @@ pub use handle::{Answered, NodeHandle, NodeStopped};
 
 use crate::clock::Clock;
 use crate::network::{NetworkEvent, NetworkHandle, Outbox};
+use crate::refused::Refused;
 use crate::store::StoreHandle;
 use crate::workers::WorkersHandle;
 
@@ -103,6 +104,7 @@ pub(crate) fn start<M: Machine>(machine: M, clock: Clock, hands: Hands, mailboxe
     let (events, _) = broadcast::channel(EVENTS);
     let (serving, serving_seen) = watch::channel(machine.serving());
     let (drained, drained_seen) = watch::channel(false);
+    let failure = Arc::new(OnceLock::new());
     let actor = Actor {
         machine,
         clock,
@@ -115,9 +117,10 @@ pub(crate) fn start<M: Machine>(machine: M, clock: Clock, hands: Hands, mailboxe
         events: events.clone(),
         serving,
         drained,
+        failure: Arc::clone(&failure),
     };
     tokio::spawn(actor.run());
-    NodeHandle::new(commands, events, serving_seen, drained_seen)
+    NodeHandle::new(commands, events, serving_seen, drained_seen, failure)
 }
 
 struct Actor<M> {
@@ -133,11 +136,22 @@ struct Actor<M> {
     events: broadcast::Sender<Event>,
     serving: watch::Sender<Option<Arc<Manifest>>>,
     drained: watch::Sender<bool>,
+    /// Why it had to end, for the handles.
+    failure: Arc<OnceLock<String>>,
 }
 
 impl<M: Machine> Actor<M> {
     async fn run(mut self) {
-        self.carry_out();
+        if let Err(thread) = self.run_until_told().await {
+            let failure = format!("{thread} has ended, and without it this node cannot go on");
+            tracing::error!("{failure}");
+            let _ = self.failure.set(failure);
+        }
+    }
+
+    /// The error is the thread without which it cannot go on.
+    async fn run_until_told(&mut self) -> Result<(), &'static str> {
+        self.carry_out()?;
         let sleep = sleep_until(tokio::time::Instant::now());
         tokio::pin!(sleep);
         loop {
@@ -156,10 +170,10 @@ impl<M: Machine> Actor<M> {
                 Some(event) = self.mailboxes.data.recv() => self.on_network(event),
                 command = self.commands.recv() => match command {
                     Some(command) => self.on_command(command),
-                    None => return,
+                    None => return Ok(()),
                 },
             }
-            self.carry_out();
+            self.carry_out()?;
         }
     }
 
@@ -201,10 +215,12 @@ impl<M: Machine> Actor<M> {
         self.machine.handle(self.clock.now(), input);
     }
 
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self) -> Result<(), &'static str> {
         while let Some(output) = self.machine.poll_output() {
-            if let Err(refused) = self.carry_out_one(output) {
-                self.refused.push_back(*refused);
+            match self.carry_out_one(output) {
+                Ok(()) => {}
+                Err(Refused::Busy(input)) => self.refused.push_back(*input),
+                Err(Refused::Ended(thread)) => return Err(thread),
             }
         }
         let serving = self.machine.serving();
@@ -217,10 +233,10 @@ impl<M: Machine> Actor<M> {
             *old = serving;
             !same
         });
+        Ok(())
     }
 
-    /// The error is what the core is to hear instead of a result.
-    fn carry_out_one(&mut self, output: Output) -> Result<(), Box<Input>> {
+    fn carry_out_one(&mut self, output: Output) -> Result<(), Refused> {
         match output {
             Output::Send { to, message, blob } => {
                 if let Some(outbox) = self.outboxes.get(&to) {
@@ -232,7 +248,7 @@ impl<M: Machine> Actor<M> {
             }
             Output::Run { job, student, input } => return self.hands.workers.run(job, student, input),
             Output::Load { student } => return self.hands.workers.load(student),
-            Output::Unload { student } => return self.hands.workers.unload(student),
+            Output::Unload { student } => self.hands.workers.unload(student),
             Output::Store { artifact, bytes } => return self.hands.store.put(artifact, bytes),
             Output::ReadChunk { to, artifact, offset, length } => {
                 return self.hands.store.read_chunk(to, artifact, offset, length);

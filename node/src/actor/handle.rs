@@ -1,7 +1,7 @@
 //! How the rest of the program talks to the node's actor.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rocoin::bundle::Manifest;
@@ -44,6 +44,7 @@ pub struct NodeHandle {
     events: broadcast::Sender<Event>,
     serving: watch::Receiver<Option<Arc<Manifest>>>,
     drained: watch::Receiver<bool>,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl NodeHandle {
@@ -52,8 +53,9 @@ impl NodeHandle {
         events: broadcast::Sender<Event>,
         serving: watch::Receiver<Option<Arc<Manifest>>>,
         drained: watch::Receiver<bool>,
+        failure: Arc<OnceLock<String>>,
     ) -> Self {
-        Self { commands, clients: Arc::default(), events, serving, drained }
+        Self { commands, clients: Arc::default(), events, serving, drained, failure }
     }
 
     /// Asks for an answer, with this node as the coordinator. Dropping the future cancels the request.
@@ -114,9 +116,11 @@ impl NodeHandle {
         Ok(())
     }
 
-    /// Resolves when the node's loop has ended, whatever the reason.
-    pub async fn ended(&self) {
+    /// Resolves when the node's loop has ended, and says why.
+    pub async fn ended(&self) -> String {
         self.commands.closed().await;
+        let unknown = || "this node's loop has ended, which is a defect".to_owned();
+        self.failure.get().cloned().unwrap_or_else(unknown)
     }
 
     /// What happens from now on; a subscriber that is too slow misses some.

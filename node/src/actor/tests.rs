@@ -7,7 +7,7 @@ use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
 use rocoin::id::{Digest, Generation, Incarnation, NodeId, Term};
 use rocoin::inference::{Request, RequestError};
-use rocoin::node::{Input, JobId, NodeSnapshot, Output};
+use rocoin::node::{Durable, Input, JobId, NodeSnapshot, Output, WriteId};
 use rocoin::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -15,7 +15,7 @@ use super::{Hands, Machine, Mailboxes, NodeHandle, start};
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::network::{self, Deliver, NetworkConfig};
-use crate::store::{StateDir, Store, StoreActor};
+use crate::store::{StateDir, Store, StoreActor, StoreHandle};
 use crate::workers::{self, WorkersConfig};
 
 /// What the script does with an input.
@@ -93,6 +93,15 @@ async fn bench(react: React, due: Option<Instant>) -> Bench {
 
 /// A node that follows a script, knows these bundles and serves the first.
 pub(crate) async fn bench_with(react: React, due: Option<Instant>, manifests: Vec<(Digest, Arc<Manifest>)>) -> Bench {
+    bench_on(react, due, manifests, None).await
+}
+
+async fn bench_on(
+    react: React,
+    due: Option<Instant>,
+    manifests: Vec<(Digest, Arc<Manifest>)>,
+    disk: Option<StoreHandle>,
+) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let (state, _) = StateDir::open(dir.path()).unwrap();
     let store = Arc::new(state.artifacts().unwrap());
@@ -112,7 +121,7 @@ pub(crate) async fn bench_with(react: React, due: Option<Instant>, manifests: Ve
     };
     let hands = Hands {
         network: network::start(config, Deliver { control, data }).await.unwrap(),
-        store: StoreActor::start(&state, Arc::clone(&store), results.clone()).unwrap(),
+        store: disk.unwrap_or_else(|| StoreActor::start(&state, Arc::clone(&store), results.clone()).unwrap()),
         workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, Arc::clone(&store), results)
             .unwrap(),
     };
@@ -162,4 +171,16 @@ async fn the_core_is_called_when_its_time_has_come() {
     // Draining ends with the timeout's output.
     bench.node.drain().await.unwrap();
     assert!(bench.seen.lock().unwrap().contains(&"timeout".to_owned()));
+}
+
+#[tokio::test]
+async fn without_its_disk_a_node_ends_and_says_why() {
+    fn persist(_: &Input) -> Vec<Output> {
+        vec![Output::Persist { write: WriteId(1), durable: Durable::default() }]
+    }
+    let bench = bench_on(persist, None, Vec::new(), Some(StoreHandle::dead())).await;
+    assert_eq!(bench.node.request(request()).await, Err(RequestError::Draining));
+    let why = bench.node.ended().await;
+    assert!(why.contains("the thread that writes the node's state has ended"), "{why}");
+    assert!(bench.node.snapshot().await.is_err());
 }

@@ -82,7 +82,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = stdin_closed(), if stop_with_stdin => {}
-        () = node.ended() => bail!("this node's loop has ended, which is a defect; the log above says why"),
+        why = node.ended() => bail!("{why}; the log above says more"),
         ended = &mut server => {
             ended.context("the HTTP interface has ended")?.context("the HTTP interface has ended")?;
         }

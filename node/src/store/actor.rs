@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use rocoin::blob::Blob;
@@ -12,6 +12,7 @@ use rocoin::node::{Durable, Input, WriteId};
 use tokio::sync::mpsc;
 
 use super::{StateDir, Store, durable, durable_path};
+use crate::refused::{Refused, give};
 
 /// Tasks that wait for the disk; one more is refused, and the node hears so.
 const QUEUE: usize = 1024;
@@ -31,32 +32,27 @@ pub(crate) struct StoreHandle {
 }
 
 impl StoreHandle {
-    /// Write an artifact. The refusal, if the queue is full, is to be fed back.
-    pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Box<Input>> {
-        let refused = Input::ArtifactStored { artifact, result: Err(BUSY.to_owned()) };
-        give(&self.tasks, Task::Put { artifact, bytes }, refused)
+    /// Write an artifact.
+    pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Refused> {
+        let busy = || Input::ArtifactStored { artifact, result: Err(BUSY.to_owned()) };
+        give(&self.tasks, Task::Put { artifact, bytes }, ARTIFACTS_THREAD, busy)
     }
 
     /// Read a piece of an artifact.
-    pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Box<Input>> {
-        let refused = Input::ChunkRead { to, artifact, offset, chunk: None };
-        give(&self.tasks, Task::ReadChunk { to, artifact, offset, length }, refused)
+    pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Refused> {
+        let busy = || Input::ChunkRead { to, artifact, offset, chunk: None };
+        give(&self.tasks, Task::ReadChunk { to, artifact, offset, length }, ARTIFACTS_THREAD, busy)
     }
 
     /// Write the durable state.
-    pub(crate) fn persist(&self, write: WriteId, durable: Durable) -> Result<(), Box<Input>> {
-        give(&self.writes, (write, durable), Input::Persisted { write, result: Err(BUSY.to_owned()) })
+    pub(crate) fn persist(&self, write: WriteId, durable: Durable) -> Result<(), Refused> {
+        let busy = || Input::Persisted { write, result: Err(BUSY.to_owned()) };
+        give(&self.writes, (write, durable), "the thread that writes the node's state", busy)
     }
 }
 
 const BUSY: &str = "the disk is too slow: too many writes are waiting";
-
-fn give<T>(queue: &SyncSender<T>, task: T, refused: Input) -> Result<(), Box<Input>> {
-    match queue.try_send(task) {
-        Ok(()) => Ok(()),
-        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Box::new(refused)),
-    }
-}
+const ARTIFACTS_THREAD: &str = "the thread that reads and writes artifacts";
 
 /// The disk's threads. They end when the last handle is dropped.
 #[derive(Debug)]
@@ -122,10 +118,26 @@ fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Send
 }
 
 #[cfg(test)]
+impl StoreHandle {
+    /// One whose threads are dead.
+    pub(crate) fn dead() -> Self {
+        Self { tasks: sync_channel(1).0, writes: sync_channel(1).0 }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use rocoin::id::Term;
 
     use super::*;
+
+    #[test]
+    fn a_dead_thread_is_not_taken_for_a_slow_disk() {
+        let refused = StoreHandle::dead().persist(WriteId(1), Durable::default()).unwrap_err();
+        assert!(matches!(refused, Refused::Ended(thread) if thread.contains("writes the node's state")), "{refused:?}");
+        let refused = StoreHandle::dead().put(Digest([1; 32]), Blob::default()).unwrap_err();
+        assert!(matches!(refused, Refused::Ended(thread) if thread.contains("artifacts")), "{refused:?}");
+    }
 
     #[test]
     fn every_write_is_confirmed_and_the_last_one_is_on_disk() {
