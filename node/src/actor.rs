@@ -250,6 +250,7 @@ impl<M: Machine> Actor<M> {
             Output::Load { student } => return self.hands.workers.load(student),
             Output::Unload { student } => self.hands.workers.unload(student),
             Output::Store { artifact, bytes } => return self.hands.store.put(artifact, bytes),
+            Output::Discard { artifact } => return self.hands.store.discard(artifact),
             Output::ReadChunk { to, artifact, offset, length } => {
                 return self.hands.store.read_chunk(to, artifact, offset, length);
             }

@@ -82,6 +82,10 @@ impl Node {
                 deployment::Output::Store { artifact, bytes } => {
                     self.outputs.push_back(Output::Store { artifact, bytes });
                 }
+                deployment::Output::Discard { artifact } => {
+                    self.manifests.remove(&artifact);
+                    self.outputs.push_back(Output::Discard { artifact });
+                }
                 deployment::Output::ReadChunk { to, artifact, offset, length } => {
                     self.outputs.push_back(Output::ReadChunk { to, artifact, offset, length });
                 }

@@ -93,14 +93,15 @@ async fn bench(react: React, due: Option<Instant>) -> Bench {
 
 /// A node that follows a script, knows these bundles and serves the first.
 pub(crate) async fn bench_with(react: React, due: Option<Instant>, manifests: Vec<(Digest, Arc<Manifest>)>) -> Bench {
-    bench_on(react, due, manifests, None).await
+    bench_on(react, due, manifests, |state, store, done| StoreActor::start(state, Arc::clone(store), done).unwrap())
+        .await
 }
 
 async fn bench_on(
     react: React,
     due: Option<Instant>,
     manifests: Vec<(Digest, Arc<Manifest>)>,
-    disk: Option<StoreHandle>,
+    disk: fn(&StateDir, &Arc<Store>, mpsc::Sender<Input>) -> StoreHandle,
 ) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let (state, _) = StateDir::open(dir.path()).unwrap();
@@ -121,7 +122,7 @@ async fn bench_on(
     };
     let hands = Hands {
         network: network::start(config, Deliver { control, data }).await.unwrap(),
-        store: disk.unwrap_or_else(|| StoreActor::start(&state, Arc::clone(&store), results.clone()).unwrap()),
+        store: disk(&state, &store, results.clone()),
         workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, Arc::clone(&store), results)
             .unwrap(),
     };
@@ -178,7 +179,7 @@ async fn without_its_disk_a_node_ends_and_says_why() {
     fn persist(_: &Input) -> Vec<Output> {
         vec![Output::Persist { write: WriteId(1), durable: Durable::default() }]
     }
-    let bench = bench_on(persist, None, Vec::new(), Some(StoreHandle::dead())).await;
+    let bench = bench_on(persist, None, Vec::new(), |_, store, _| StoreHandle::dead(Arc::clone(store))).await;
     assert_eq!(bench.node.request(request()).await, Err(RequestError::Draining));
     let why = bench.node.ended().await;
     assert!(why.contains("the thread that writes the node's state has ended"), "{why}");

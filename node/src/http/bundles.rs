@@ -23,19 +23,19 @@ const BUNDLE_BYTES_MAX: usize = 256 << 20;
 
 pub(super) async fn deploy(State(api): State<Api>, body: Body) -> Result<Json<Value>, HttpError> {
     let turn = api.limits.upload()?;
-    let folder = api.store.scratch().map_err(|e| HttpError::Internal(e.to_string()))?;
-    let file = folder.path().join("bundle.tar");
+    let upload = api.store.upload().map_err(|e| HttpError::Internal(e.to_string()))?;
+    let file = upload.path().join("bundle.tar");
     receive(Incoming::new(body, BUNDLE_BYTES_MAX), &file).await?;
     let store = Arc::clone(&api.store);
-    let imported = tokio::task::spawn_blocking(move || {
-        let bundle = import(&file, &store);
-        drop((folder, turn)); // not before, even if the client goes away meanwhile
-        bundle
-    });
-    let bundle = imported.await.map_err(|e| HttpError::Internal(e.to_string()))??;
+    // Both go along, lest they end before the import does if the client goes away.
+    let imported = tokio::task::spawn_blocking(move || (import(&file, &store), upload, turn));
+    let (bundle, _upload, _turn) = imported.await.map_err(|e| HttpError::Internal(e.to_string()))?;
+    let bundle = bundle?;
     let (digest, manifest) = (bundle.digest(), Arc::new(bundle.manifest().clone()));
     let reply = json!({ "bundle": digest, "name": manifest.name, "version": manifest.version });
     api.node.deploy(digest, manifest).await?;
+    // Answered after the node has taken in the deployment: from then on it knows what is needed.
+    let _ = api.node.snapshot().await?;
     Ok(Json(reply))
 }
 

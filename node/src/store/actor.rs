@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use rocoin::blob::Blob;
@@ -22,11 +22,13 @@ const QUEUE: usize = 1024;
 enum Task {
     Put { artifact: Digest, bytes: Blob },
     ReadChunk { to: NodeId, artifact: Digest, offset: u64, length: u32 },
+    Sweep { artifact: Digest },
 }
 
 /// Gives work to the disk's threads; what comes of it is an [`Input`] to the node.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreHandle {
+    artifacts: Arc<Store>,
     tasks: SyncSender<Task>,
     writes: SyncSender<(WriteId, Durable)>,
 }
@@ -36,6 +38,18 @@ impl StoreHandle {
     pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Refused> {
         let busy = || Input::ArtifactStored { artifact, result: Err(BUSY.to_owned()) };
         give(&self.tasks, Task::Put { artifact, bytes }, ARTIFACTS_THREAD, busy)
+    }
+
+    /// Delete an artifact. It is not held any more when this returns, so that one that is put again is not deleted. What cannot be
+    /// deleted is found at the next start.
+    pub(crate) fn discard(&self, artifact: Digest) -> Result<(), Refused> {
+        if !self.artifacts.discard(artifact) {
+            return Ok(());
+        }
+        match self.tasks.try_send(Task::Sweep { artifact }) {
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Disconnected(_)) => Err(Refused::Ended(ARTIFACTS_THREAD)),
+        }
     }
 
     /// Read a piece of an artifact.
@@ -72,10 +86,11 @@ impl StoreActor {
         thread::Builder::new()
             .name("rocoin-state".to_owned())
             .spawn(move || write_states(&path, &write_queue, &written))?;
+        let shared = Arc::clone(&artifacts);
         thread::Builder::new()
             .name("rocoin-artifacts".to_owned())
-            .spawn(move || handle_artifacts(&artifacts, &task_queue, &done))?;
-        Ok(StoreHandle { tasks, writes })
+            .spawn(move || handle_artifacts(&shared, &task_queue, &done))?;
+        Ok(StoreHandle { artifacts, tasks, writes })
     }
 }
 
@@ -110,6 +125,10 @@ fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Send
                 }
                 Input::ChunkRead { to, artifact, offset, chunk: chunk.ok() }
             }
+            Task::Sweep { artifact } => {
+                artifacts.sweep(artifact);
+                continue;
+            }
         };
         if done.blocking_send(input).is_err() {
             return;
@@ -120,8 +139,8 @@ fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Send
 #[cfg(test)]
 impl StoreHandle {
     /// One whose threads are dead.
-    pub(crate) fn dead() -> Self {
-        Self { tasks: sync_channel(1).0, writes: sync_channel(1).0 }
+    pub(crate) fn dead(artifacts: Arc<Store>) -> Self {
+        Self { artifacts, tasks: sync_channel(1).0, writes: sync_channel(1).0 }
     }
 }
 
@@ -133,9 +152,12 @@ mod tests {
 
     #[test]
     fn a_dead_thread_is_not_taken_for_a_slow_disk() {
-        let refused = StoreHandle::dead().persist(WriteId(1), Durable::default()).unwrap_err();
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::open(dir.path()).unwrap();
+        let dead = StoreHandle::dead(Arc::new(state.artifacts().unwrap()));
+        let refused = dead.persist(WriteId(1), Durable::default()).unwrap_err();
         assert!(matches!(refused, Refused::Ended(thread) if thread.contains("writes the node's state")), "{refused:?}");
-        let refused = StoreHandle::dead().put(Digest([1; 32]), Blob::default()).unwrap_err();
+        let refused = dead.put(Digest([1; 32]), Blob::default()).unwrap_err();
         assert!(matches!(refused, Refused::Ended(thread) if thread.contains("artifacts")), "{refused:?}");
     }
 
