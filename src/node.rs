@@ -145,7 +145,7 @@ impl Node {
             Input::LinkDown { peer } => {
                 self.membership.handle(now, membership::Input::LinkDown { peer });
                 self.stock.handle(now, deployment::Input::LinkDown { peer });
-                self.coordinator.handle(now, coordinator::Input::LinkDown { peer });
+                self.coordinator.handle(now, coordinator::Input::Lost { peer });
                 self.view_is_stale = true;
             }
             Input::Request { client, request } => {

@@ -48,6 +48,9 @@ impl Node {
                         let member = *member;
                         self.leadership.handle(now, leadership::Input::IdentityClash { member });
                     }
+                    if let membership::Event::Unroutable { member, .. } = &event {
+                        self.coordinator.handle(now, coordinator::Input::Lost { peer: *member });
+                    }
                     self.view_is_stale = true;
                     self.outputs.push_back(Output::Event(Event::Membership(event)));
                 }
