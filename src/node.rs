@@ -145,7 +145,7 @@ impl Node {
             Input::LinkDown { peer } => {
                 self.membership.handle(now, membership::Input::LinkDown { peer });
                 self.stock.handle(now, deployment::Input::LinkDown { peer });
-                self.coordinator.handle(now, coordinator::Input::LinkDown { peer });
+                self.coordinator.handle(now, coordinator::Input::Lost { peer });
                 self.view_is_stale = true;
             }
             Input::Request { client, request } => {
@@ -246,6 +246,11 @@ impl Node {
     pub fn parts_served(&self) -> (usize, usize) {
         let Some((_, manifest)) = self.serving() else { return (0, 0) };
         (self.routes.parts().iter().filter(|replicas| !replicas.is_empty()).count(), manifest.parts.len())
+    }
+
+    /// The manifest of a bundle, if it is known.
+    pub fn manifest(&self, bundle: Digest) -> Option<&Arc<Manifest>> {
+        self.manifests.get(&bundle)
     }
 
     fn take_message(&mut self, now: Instant, from: NodeId, message: Message, blob: crate::blob::Blob) {

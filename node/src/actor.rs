@@ -6,24 +6,25 @@ mod handle;
 mod warnings;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rocoin::bundle::Manifest;
-use rocoin::id::NodeId;
-use rocoin::inference::{Answer, RequestError};
+use rocoin::id::{Digest, NodeId};
+use rocoin::inference::RequestError;
 use rocoin::node::{ClientId, Event, Input, Node, NodeSnapshot, Output};
 use rocoin::time::Instant;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use handle::Command;
-pub use handle::{NodeHandle, NodeStopped};
+pub use handle::{Answered, NodeHandle, NodeStopped};
 
 use crate::clock::Clock;
 use crate::network::{NetworkEvent, NetworkHandle, Outbox};
+use crate::refused::Refused;
 use crate::store::StoreHandle;
 use crate::workers::WorkersHandle;
 
@@ -47,6 +48,8 @@ pub(crate) trait Machine: Send + 'static {
     fn snapshot(&self) -> NodeSnapshot;
     /// The manifest of the bundle that is being served.
     fn serving(&self) -> Option<Arc<Manifest>>;
+    /// The manifest of a bundle that was served.
+    fn manifest(&self, bundle: Digest) -> Option<Arc<Manifest>>;
 }
 
 impl Machine for Node {
@@ -73,6 +76,10 @@ impl Machine for Node {
     fn serving(&self) -> Option<Arc<Manifest>> {
         self.serving().map(|(_, manifest)| Arc::clone(manifest))
     }
+
+    fn manifest(&self, bundle: Digest) -> Option<Arc<Manifest>> {
+        self.manifest(bundle).cloned()
+    }
 }
 
 /// Who carries out what the core wants done.
@@ -97,6 +104,7 @@ pub(crate) fn start<M: Machine>(machine: M, clock: Clock, hands: Hands, mailboxe
     let (events, _) = broadcast::channel(EVENTS);
     let (serving, serving_seen) = watch::channel(machine.serving());
     let (drained, drained_seen) = watch::channel(false);
+    let failure = Arc::new(OnceLock::new());
     let actor = Actor {
         machine,
         clock,
@@ -109,9 +117,10 @@ pub(crate) fn start<M: Machine>(machine: M, clock: Clock, hands: Hands, mailboxe
         events: events.clone(),
         serving,
         drained,
+        failure: Arc::clone(&failure),
     };
     tokio::spawn(actor.run());
-    NodeHandle::new(commands, events, serving_seen, drained_seen)
+    NodeHandle::new(commands, events, serving_seen, drained_seen, failure)
 }
 
 struct Actor<M> {
@@ -123,15 +132,26 @@ struct Actor<M> {
     /// What a full queue answered; taken as inputs one at a time, so that no output is handled inside another.
     refused: VecDeque<Input>,
     outboxes: BTreeMap<NodeId, Outbox>,
-    clients: BTreeMap<ClientId, oneshot::Sender<Result<Answer, RequestError>>>,
+    clients: BTreeMap<ClientId, oneshot::Sender<Result<Answered, RequestError>>>,
     events: broadcast::Sender<Event>,
     serving: watch::Sender<Option<Arc<Manifest>>>,
     drained: watch::Sender<bool>,
+    /// Why it had to end, for the handles.
+    failure: Arc<OnceLock<String>>,
 }
 
 impl<M: Machine> Actor<M> {
     async fn run(mut self) {
-        self.carry_out();
+        if let Err(thread) = self.run_until_told().await {
+            let failure = format!("{thread} has ended, and without it this node cannot go on");
+            tracing::error!("{failure}");
+            let _ = self.failure.set(failure);
+        }
+    }
+
+    /// The error is the thread without which it cannot go on.
+    async fn run_until_told(&mut self) -> Result<(), &'static str> {
+        self.carry_out()?;
         let sleep = sleep_until(tokio::time::Instant::now());
         tokio::pin!(sleep);
         loop {
@@ -150,10 +170,10 @@ impl<M: Machine> Actor<M> {
                 Some(event) = self.mailboxes.data.recv() => self.on_network(event),
                 command = self.commands.recv() => match command {
                     Some(command) => self.on_command(command),
-                    None => return,
+                    None => return Ok(()),
                 },
             }
-            self.carry_out();
+            self.carry_out()?;
         }
     }
 
@@ -195,10 +215,12 @@ impl<M: Machine> Actor<M> {
         self.machine.handle(self.clock.now(), input);
     }
 
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self) -> Result<(), &'static str> {
         while let Some(output) = self.machine.poll_output() {
-            if let Err(refused) = self.carry_out_one(output) {
-                self.refused.push_back(*refused);
+            match self.carry_out_one(output) {
+                Ok(()) => {}
+                Err(Refused::Busy(input)) => self.refused.push_back(*input),
+                Err(Refused::Ended(thread)) => return Err(thread),
             }
         }
         let serving = self.machine.serving();
@@ -211,10 +233,10 @@ impl<M: Machine> Actor<M> {
             *old = serving;
             !same
         });
+        Ok(())
     }
 
-    /// The error is what the core is to hear instead of a result.
-    fn carry_out_one(&mut self, output: Output) -> Result<(), Box<Input>> {
+    fn carry_out_one(&mut self, output: Output) -> Result<(), Refused> {
         match output {
             Output::Send { to, message, blob } => {
                 if let Some(outbox) = self.outboxes.get(&to) {
@@ -226,16 +248,21 @@ impl<M: Machine> Actor<M> {
             }
             Output::Run { job, student, input } => return self.hands.workers.run(job, student, input),
             Output::Load { student } => return self.hands.workers.load(student),
-            Output::Unload { student } => return self.hands.workers.unload(student),
+            Output::Unload { student } => self.hands.workers.unload(student),
             Output::Store { artifact, bytes } => return self.hands.store.put(artifact, bytes),
+            Output::Discard { artifact } => return self.hands.store.discard(artifact),
             Output::ReadChunk { to, artifact, offset, length } => {
                 return self.hands.store.read_chunk(to, artifact, offset, length);
             }
             Output::Persist { write, durable } => return self.hands.store.persist(write, durable),
             Output::Answer { client, result } => {
                 if let Some(reply) = self.clients.remove(&client) {
+                    let answered = result.and_then(|answer| {
+                        let manifest = self.machine.manifest(answer.bundle).ok_or(RequestError::NotServing)?;
+                        Ok(Answered { answer, manifest })
+                    });
                     // The client may be gone.
-                    let _ = reply.send(result);
+                    let _ = reply.send(answered);
                 }
             }
             Output::Event(event) => self.on_event(event),

@@ -2,7 +2,7 @@
 //!
 //! One thread, one image at a time, as a request is served. The result is kept in the state folder.
 
-mod network;
+pub(crate) mod network;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -17,6 +17,7 @@ pub mod fleet_key;
 pub mod http;
 pub mod identity;
 pub mod network;
+mod refused;
 pub mod store;
 pub mod telemetry;
 mod workers;

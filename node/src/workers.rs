@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use rocoin::node::{Input, JobId};
 use rocoin_models::session::Session;
 use tokio::sync::mpsc;
 
+use crate::refused::{Refused, give};
 use crate::store::Store;
 
 /// Runs that wait for a worker; one more fails. The core bounds them well below.
@@ -39,12 +40,6 @@ struct Run {
 }
 
 #[derive(Debug)]
-enum Change {
-    Load(Digest),
-    Unload(Digest),
-}
-
-#[derive(Debug)]
 struct Loaded {
     session: Session,
     flops: u64,
@@ -56,33 +51,27 @@ type Students = Arc<RwLock<BTreeMap<Digest, Arc<Loaded>>>>;
 #[derive(Debug, Clone)]
 pub(crate) struct WorkersHandle {
     runs: SyncSender<Run>,
-    changes: SyncSender<Change>,
+    loads: SyncSender<Digest>,
+    students: Students,
 }
 
 impl WorkersHandle {
-    /// Run a loaded student. The refusal, if the queue is full, is to be fed back.
-    pub(crate) fn run(&self, job: JobId, student: Digest, input: Blob) -> Result<(), Box<Input>> {
-        let refused = || Input::JobDone { job, result: Err(BUSY.to_owned()), run: Duration::ZERO };
-        give(&self.runs, Run { job, student, input }).map_err(|()| Box::new(refused()))
+    /// Run a loaded student.
+    pub(crate) fn run(&self, job: JobId, student: Digest, input: Blob) -> Result<(), Refused> {
+        let busy = || Input::JobDone { job, result: Err(BUSY.to_owned()), run: Duration::ZERO };
+        give(&self.runs, Run { job, student, input }, "the last thread that runs students", busy)
     }
 
     /// Load a held student and warm it up.
-    pub(crate) fn load(&self, student: Digest) -> Result<(), Box<Input>> {
-        give(&self.changes, Change::Load(student))
-            .map_err(|()| Box::new(Input::Loaded { student, result: Err(BUSY.to_owned()) }))
+    pub(crate) fn load(&self, student: Digest) -> Result<(), Refused> {
+        let busy = || Input::Loaded { student, result: Err(BUSY.to_owned()) };
+        give(&self.loads, student, "the thread that loads students", busy)
     }
 
-    /// Free a loaded student; runs under way finish.
-    pub(crate) fn unload(&self, student: Digest) -> Result<(), Box<Input>> {
-        give(&self.changes, Change::Unload(student))
-            .map_err(|()| Box::new(Input::Loaded { student, result: Err(BUSY.to_owned()) }))
+    /// Free a loaded student at once; runs under way finish. It is no task for a thread, since nobody would ask again.
+    pub(crate) fn unload(&self, student: Digest) {
+        self.students.write().unwrap_or_else(PoisonError::into_inner).remove(&student);
     }
-}
-
-fn give<T>(queue: &SyncSender<T>, task: T) -> Result<(), ()> {
-    queue.try_send(task).map_err(|e| match e {
-        TrySendError::Full(_) | TrySendError::Disconnected(_) => (),
-    })
 }
 
 /// Starts the threads.
@@ -92,7 +81,7 @@ pub(crate) fn start(
     done: mpsc::Sender<Input>,
 ) -> std::io::Result<WorkersHandle> {
     let (runs, run_queue) = sync_channel(QUEUE);
-    let (changes, change_queue) = sync_channel(QUEUE);
+    let (loads, load_queue) = sync_channel(QUEUE);
     let run_queue = Arc::new(Mutex::new(run_queue));
     let students = Students::default();
     for i in 0..config.threads {
@@ -101,10 +90,11 @@ pub(crate) fn start(
             .name(format!("rocoin-run-{i}"))
             .spawn(move || work(&queue, &students, config.emulate_flops_per_s, &done))?;
     }
+    let loaded = Arc::clone(&students);
     thread::Builder::new()
         .name("rocoin-load".to_owned())
-        .spawn(move || change(&change_queue, &students, &store, &done))?;
-    Ok(WorkersHandle { runs, changes })
+        .spawn(move || load_all(&load_queue, &loaded, &store, &done))?;
+    Ok(WorkersHandle { runs, loads, students })
 }
 
 fn work(queue: &Mutex<Receiver<Run>>, students: &Students, rate: Option<f64>, done: &mpsc::Sender<Input>) {
@@ -146,20 +136,13 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     })
 }
 
-fn change(queue: &Receiver<Change>, students: &Students, store: &Store, done: &mpsc::Sender<Input>) {
-    while let Ok(change) = queue.recv() {
-        match change {
-            Change::Load(student) => {
-                let result = load(student, store).map(|loaded| {
-                    students.write().unwrap_or_else(PoisonError::into_inner).insert(student, Arc::new(loaded));
-                });
-                if done.blocking_send(Input::Loaded { student, result }).is_err() {
-                    return;
-                }
-            }
-            Change::Unload(student) => {
-                students.write().unwrap_or_else(PoisonError::into_inner).remove(&student);
-            }
+fn load_all(queue: &Receiver<Digest>, students: &Students, store: &Store, done: &mpsc::Sender<Input>) {
+    while let Ok(student) = queue.recv() {
+        let result = load(student, store).map(|loaded| {
+            students.write().unwrap_or_else(PoisonError::into_inner).insert(student, Arc::new(loaded));
+        });
+        if done.blocking_send(Input::Loaded { student, result }).is_err() {
+            return;
         }
     }
 }
@@ -181,6 +164,7 @@ fn load(student: Digest, store: &Store) -> Result<Loaded, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibration;
     use crate::store::StateDir;
 
     fn workers() -> (WorkersHandle, mpsc::Receiver<Input>, tempfile::TempDir) {
@@ -207,6 +191,19 @@ mod tests {
         let (workers, mut inputs, _dir) = workers();
         workers.load(Digest([1; 32])).unwrap();
         assert!(matches!(inputs.blocking_recv(), Some(Input::Loaded { result: Err(_), .. })));
+    }
+
+    #[test]
+    fn a_student_is_freed_even_while_no_task_is_taken() {
+        let (runs, _full) = sync_channel(0);
+        let (loads, _full_too) = sync_channel(0);
+        let student = Digest([1; 32]);
+        let session = Session::load(&calibration::network::onnx(), &calibration::network::SHAPE).unwrap();
+        let students = Students::new(BTreeMap::from([(student, Arc::new(Loaded { session, flops: 1 }))]).into());
+        let workers = WorkersHandle { runs, loads, students: Arc::clone(&students) };
+        assert!(matches!(workers.load(student), Err(Refused::Busy(_))));
+        workers.unload(student);
+        assert!(students.read().unwrap().is_empty());
     }
 
     #[test]

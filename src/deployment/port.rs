@@ -139,6 +139,11 @@ pub enum Output {
         /// At most this many bytes.
         length: u32,
     },
+    /// Delete an artifact that no plan needs any more; not confirmed, and what stays is found at the next start.
+    Discard {
+        /// Which.
+        artifact: Digest,
+    },
     /// Load a held student and warm it up.
     Load {
         /// Which.
@@ -223,6 +228,11 @@ pub enum Event {
         student: Digest,
         /// For people.
         reason: String,
+    },
+    /// An artifact that no plan needs any more is deleted.
+    Discarded {
+        /// Which.
+        artifact: Digest,
     },
     /// A student that no plan wants here any more is freed.
     Unloaded {

@@ -53,6 +53,11 @@ impl Serve {
         self.open = self.open.saturating_sub(1);
     }
 
+    /// Whether nobody waits for anything.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open == 0 && self.waiting.is_empty()
+    }
+
     /// The peer is gone.
     pub(super) fn forget(&mut self, peer: NodeId) {
         self.waiting.retain(|r| r.to != peer);

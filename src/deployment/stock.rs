@@ -1,5 +1,6 @@
 //! The machine: learns what is to be served, fetches it, loads what is planned, serves others.
 
+mod discarding;
 mod fetching;
 mod loading;
 mod serving;
@@ -78,6 +79,8 @@ pub struct Stock {
     storing: BTreeMap<Digest, u64>,
     put_off: BTreeMap<Digest, PutOff>,
     plan: Option<EpochPlan>,
+    /// The bundle planned before that of `plan`.
+    previous: Option<Digest>,
     adopted_at: Instant,
     peers: Peers,
     transfers: BTreeMap<Digest, Transfer>,
@@ -105,6 +108,7 @@ impl Stock {
             storing: BTreeMap::new(),
             put_off: BTreeMap::new(),
             plan,
+            previous: None,
             adopted_at: now,
             peers: Peers::default(),
             transfers: BTreeMap::new(),
@@ -139,6 +143,8 @@ impl Stock {
             }
             Input::Deploy { bundle, manifest } => self.on_deploy(bundle, manifest),
             Input::Adopted(plan) => {
+                let before = self.plan.as_ref().map(|p| p.bundle).filter(|bundle| *bundle != plan.bundle);
+                self.previous = before.or(self.previous);
                 self.plan = Some(plan);
                 self.adopted_at = now;
             }
@@ -163,6 +169,7 @@ impl Stock {
             (put_off, "store an artifact again"),
             (self.loads.due(self.now), "load a student again"),
             (self.unload_due(), "free what no plan wants"),
+            (self.discard_due(), "delete what no plan needs"),
         ]
         .into_iter()
         .filter_map(|(due, why)| Some((due?, why)))
@@ -250,6 +257,7 @@ impl Stock {
         self.serve();
         self.load(now);
         self.unload(now);
+        self.discard(now);
         self.tell();
     }
 

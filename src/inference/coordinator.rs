@@ -7,6 +7,7 @@
 mod check;
 mod interface;
 mod open;
+mod pace;
 
 #[cfg(test)]
 mod tests;
@@ -14,15 +15,16 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::{Answer, Event, Message, Outcome, Refusal, Request, RequestError, Routing};
+use super::{Answer, Event, Message, Outcome, Refusal, Request, RequestError, Route, Routing};
 use crate::blob::Blob;
 use crate::id::{Generation, NodeId, RequestId};
 use crate::node::ClientId;
 use crate::time::{Duration, Instant};
 pub use interface::{Config, Counters, FailureReason, Input, Output};
 use open::{Ending, Open, Reply};
+use pace::{Backlog, Pace};
 
-/// A peer that was silent until the deadline is reported only if the deadline was at least this: a client with a tiny deadline
+/// A peer that was silent until the deadline is reported only if it had at least this long: a client with a tiny deadline
 /// must not bring every replica into disrepute. (Ours: above the slowest student of the ready-made bundle on the slowest
 /// emulated device; below the default deadline of 2 s.)
 const SILENCE_MIN: Duration = Duration::from_millis(500);
@@ -45,6 +47,7 @@ pub struct Coordinator {
     clients: BTreeMap<ClientId, u64>,
     deadlines: BTreeSet<(Instant, u64)>,
     answer_time: Option<Duration>,
+    pace: Pace,
     draining: bool,
     counters: Counters,
     outputs: VecDeque<Output>,
@@ -63,6 +66,7 @@ impl Coordinator {
             clients: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             answer_time: None,
+            pace: Pace::default(),
             draining: false,
             counters: Counters::default(),
             outputs: VecDeque::new(),
@@ -80,7 +84,10 @@ impl Coordinator {
             Input::CancelRequest { client } => self.cancel(now, client),
             Input::Message { from, message, blob } => self.message(now, from, message, &blob),
             Input::Routing(routing) => self.reroute(now, routing),
-            Input::LinkDown { peer } => self.for_each_open(now, |open| open.lose(peer)),
+            Input::Lost { peer } => {
+                self.pace.forget(peer);
+                self.for_each_open(now, |open| open.lose(peer));
+            }
             Input::Drain => self.draining = true,
         }
     }
@@ -145,7 +152,56 @@ impl Coordinator {
         if self.open.len() >= self.config.open_requests_max {
             return Err(RequestError::Overloaded { retry_after: self.retry_after(now) });
         }
-        Ok(Arc::clone(routing))
+        match self.excess(now, request, routing) {
+            Some(retry_after) => Err(RequestError::Overloaded { retry_after }),
+            None => Ok(Arc::clone(routing)),
+        }
+    }
+
+    /// By how much the request would be late, if its turn comes after its deadline at all replicas of so many parts that too few
+    /// are left.
+    fn excess(&self, now: Instant, request: &Request, routing: &Routing) -> Option<Duration> {
+        let replicas: BTreeSet<NodeId> = routing.parts.iter().flatten().map(|route| route.replica).collect();
+        let waits: BTreeMap<NodeId, Duration> =
+            replicas.into_iter().filter_map(|replica| Some((replica, self.backlog(now, replica)?.wait()))).collect();
+        let part_excess = |routes: &Vec<Route>| {
+            let known: Option<Vec<Duration>> = routes.iter().map(|r| waits.get(&r.replica).copied()).collect();
+            let wait = known?.into_iter().min()?;
+            (wait >= request.deadline).then(|| wait.saturating_sub(request.deadline))
+        };
+        let excesses: Vec<Duration> = routing.parts.iter().filter_map(part_excess).collect();
+        if routing.parts.len() - excesses.len() < request.min_parts { excesses.into_iter().min() } else { None }
+    }
+
+    fn backlog(&self, now: Instant, replica: NodeId) -> Option<Backlog> {
+        let owed = |since| self.open.values().map(|open| open.owed_since(replica, since)).sum();
+        self.pace.backlog(now, replica, owed)
+    }
+
+    /// Refuses what was taken before it was known how long it has to wait.
+    fn shed(&mut self, now: Instant) {
+        let replicas: BTreeSet<NodeId> = self.open.values().flat_map(Open::owing).collect();
+        let backlogs: BTreeMap<NodeId, Backlog> =
+            replicas.into_iter().filter_map(|replica| Some((replica, self.backlog(now, replica)?))).collect();
+        let mut ahead: BTreeMap<NodeId, u32> = BTreeMap::new();
+        let mut hopeless = Vec::new();
+        for (&counter, open) in &self.open {
+            let remaining = open.deadline().since(now);
+            let is_late = |replica: NodeId| {
+                backlogs.get(&replica).is_some_and(|&Backlog { turns, run }| {
+                    let before = ahead.get(&replica).copied().unwrap_or(0);
+                    Backlog { turns: turns.min(before), run }.wait() >= remaining
+                })
+            };
+            if open.is_hopeless(is_late) {
+                hopeless.push(counter);
+            } else {
+                open.owing().for_each(|replica| *ahead.entry(replica).or_default() += 1);
+            }
+        }
+        for counter in hopeless {
+            self.end(now, counter, Ending::Overloaded);
+        }
     }
 
     /// A slot is free after about one answer time, and at the next deadline at the latest.
@@ -163,7 +219,8 @@ impl Coordinator {
 
     fn message(&mut self, now: Instant, from: NodeId, message: Message, blob: &Blob) {
         match message {
-            Message::Partial { request, student, run, .. } => {
+            Message::Partial { request, student, run, queue, .. } => {
+                self.pace.hear(now, from, run, queue);
                 let Some(open) = self.addressed(request) else { return };
                 match open.partial(now, from, student, run, blob) {
                     Reply::Taken => {}
@@ -174,6 +231,7 @@ impl Coordinator {
                     }
                 }
                 self.advance(now, request.counter);
+                self.shed(now);
             }
             Message::Refuse { request, student, reason } => {
                 let Some(open) = self.addressed(request) else { return };
@@ -218,6 +276,7 @@ impl Coordinator {
     fn advance(&mut self, now: Instant, counter: u64) {
         let Some(open) = self.open.get_mut(&counter) else { return };
         if now < open.deadline() {
+            self.counters.restarts += u64::from(open.restart(now, &mut self.outputs));
             self.counters.failovers += open.fail_over(now, &mut self.outputs);
             open.cancel_needless(&mut self.outputs);
         }
@@ -229,9 +288,8 @@ impl Coordinator {
     fn end(&mut self, now: Instant, counter: u64, ending: Ending) {
         if let Some(open) = self.open.get(&counter)
             && now >= open.deadline()
-            && open.deadline().since(open.started()) >= SILENCE_MIN
         {
-            let silent = open.silent().into_iter();
+            let silent = open.silent(SILENCE_MIN).into_iter();
             self.outputs.extend(silent.map(|peer| Output::ReplicaFailed { peer, reason: FailureReason::Silent }));
         }
         let retry_after = self.retry_after(now);

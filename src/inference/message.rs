@@ -30,7 +30,7 @@ pub enum Message {
         epoch: Option<Epoch>,
         /// How long the student ran.
         run: Duration,
-        /// Jobs waiting at the replica.
+        /// Runs that a new job would wait for at the replica: its waiting jobs, over its workers.
         queue: u16,
     },
     /// Replica → coordinator: this student's answer will not come.

@@ -188,7 +188,8 @@ impl ReplicaQueue {
         match result {
             Ok(_) if cancelled => {}
             Ok(blob) => {
-                let queue = u16::try_from(self.queue.len()).unwrap_or(u16::MAX);
+                let turns = self.queue.len() / self.config.workers.max(1);
+                let queue = u16::try_from(turns).unwrap_or(u16::MAX);
                 let message = Message::Partial { request, student, epoch: self.epoch, run, queue };
                 self.outputs.push_back(Output::Send { to: from, message, blob });
             }

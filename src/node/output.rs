@@ -62,6 +62,11 @@ pub enum Output {
         /// Its bytes.
         bytes: Blob,
     },
+    /// Delete an artifact from the store; best effort.
+    Discard {
+        /// Its digest.
+        artifact: Digest,
+    },
     /// Read a piece of a held artifact.
     ReadChunk {
         /// For whom.

@@ -48,6 +48,9 @@ impl Node {
                         let member = *member;
                         self.leadership.handle(now, leadership::Input::IdentityClash { member });
                     }
+                    if let membership::Event::Unroutable { member, .. } = &event {
+                        self.coordinator.handle(now, coordinator::Input::Lost { peer: *member });
+                    }
                     self.view_is_stale = true;
                     self.outputs.push_back(Output::Event(Event::Membership(event)));
                 }
@@ -81,6 +84,10 @@ impl Node {
                 deployment::Output::Send { to, message, blob } => self.send(to, Message::Deployment(message), blob),
                 deployment::Output::Store { artifact, bytes } => {
                     self.outputs.push_back(Output::Store { artifact, bytes });
+                }
+                deployment::Output::Discard { artifact } => {
+                    self.manifests.remove(&artifact);
+                    self.outputs.push_back(Output::Discard { artifact });
                 }
                 deployment::Output::ReadChunk { to, artifact, offset, length } => {
                     self.outputs.push_back(Output::ReadChunk { to, artifact, offset, length });

@@ -192,6 +192,10 @@ impl World {
                 self.host_mut(host).loaded.remove(&student);
             }
             Output::Store { artifact, bytes } => self.store(host, artifact, bytes),
+            Output::Discard { artifact } => {
+                self.host_mut(host).disk.artifacts.remove(&artifact);
+                self.tell_stored(host);
+            }
             Output::ReadChunk { to, artifact, offset, length } => self.read_chunk(host, to, (artifact, offset, length)),
             Output::Persist { write, durable } => self.persist(host, write, durable),
             Output::Answer { client, result } => self.answer(host, client, result),

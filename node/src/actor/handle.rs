@@ -1,7 +1,7 @@
 //! How the rest of the program talks to the node's actor.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rocoin::bundle::Manifest;
@@ -18,9 +18,18 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 #[error("this node is stopping; ask another one")]
 pub struct NodeStopped;
 
+/// An answer, and the manifest of the bundle that it is from: by now another one may be served.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// Of [`Answer::bundle`].
+    pub manifest: Arc<Manifest>,
+}
+
 #[derive(Debug)]
 pub(super) enum Command {
-    Request { client: ClientId, request: Request, reply: oneshot::Sender<Result<Answer, RequestError>> },
+    Request { client: ClientId, request: Request, reply: oneshot::Sender<Result<Answered, RequestError>> },
     Cancel { client: ClientId },
     Deploy { bundle: Digest, manifest: Arc<Manifest> },
     Drain,
@@ -35,6 +44,7 @@ pub struct NodeHandle {
     events: broadcast::Sender<Event>,
     serving: watch::Receiver<Option<Arc<Manifest>>>,
     drained: watch::Receiver<bool>,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl NodeHandle {
@@ -43,8 +53,9 @@ impl NodeHandle {
         events: broadcast::Sender<Event>,
         serving: watch::Receiver<Option<Arc<Manifest>>>,
         drained: watch::Receiver<bool>,
+        failure: Arc<OnceLock<String>>,
     ) -> Self {
-        Self { commands, clients: Arc::default(), events, serving, drained }
+        Self { commands, clients: Arc::default(), events, serving, drained, failure }
     }
 
     /// Asks for an answer, with this node as the coordinator. Dropping the future cancels the request.
@@ -52,7 +63,7 @@ impl NodeHandle {
     /// # Errors
     /// The core's [`RequestError`]; [`RequestError::Overloaded`] also if the mailbox is full, [`RequestError::Draining`] also if
     /// the node has stopped.
-    pub async fn request(&self, request: Request) -> Result<Answer, RequestError> {
+    pub async fn request(&self, request: Request) -> Result<Answered, RequestError> {
         let client = ClientId(self.clients.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         self.commands.try_send(Command::Request { client, request, reply }).map_err(|e| match e {
@@ -105,9 +116,11 @@ impl NodeHandle {
         Ok(())
     }
 
-    /// Resolves when the node's loop has ended, whatever the reason.
-    pub async fn ended(&self) {
+    /// Resolves when the node's loop has ended, and says why.
+    pub async fn ended(&self) -> String {
         self.commands.closed().await;
+        let unknown = || "this node's loop has ended, which is a defect".to_owned();
+        self.failure.get().cloned().unwrap_or_else(unknown)
     }
 
     /// What happens from now on; a subscriber that is too slow misses some.

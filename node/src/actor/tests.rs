@@ -7,7 +7,7 @@ use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
 use rocoin::id::{Digest, Generation, Incarnation, NodeId, Term};
 use rocoin::inference::{Request, RequestError};
-use rocoin::node::{Input, JobId, NodeSnapshot, Output};
+use rocoin::node::{Durable, Input, JobId, NodeSnapshot, Output, WriteId};
 use rocoin::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -15,14 +15,16 @@ use super::{Hands, Machine, Mailboxes, NodeHandle, start};
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::network::{self, Deliver, NetworkConfig};
-use crate::store::{StateDir, StoreActor};
+use crate::store::{StateDir, Store, StoreActor, StoreHandle};
 use crate::workers::{self, WorkersConfig};
 
 /// What the script does with an input.
-type React = fn(&Input) -> Vec<Output>;
+pub(crate) type React = fn(&Input) -> Vec<Output>;
 
 struct Script {
     react: React,
+    /// The first is served.
+    manifests: Vec<(Digest, Arc<Manifest>)>,
     outputs: VecDeque<Output>,
     seen: Arc<Mutex<Vec<String>>>,
     due: Option<Instant>,
@@ -70,17 +72,37 @@ impl Machine for Script {
     }
 
     fn serving(&self) -> Option<Arc<Manifest>> {
-        None
+        self.manifests.first().map(|(_, manifest)| Arc::clone(manifest))
+    }
+
+    fn manifest(&self, bundle: Digest) -> Option<Arc<Manifest>> {
+        self.manifests.iter().find(|(digest, _)| *digest == bundle).map(|(_, manifest)| Arc::clone(manifest))
     }
 }
 
-struct Bench {
-    node: NodeHandle,
+pub(crate) struct Bench {
+    pub(crate) node: NodeHandle,
+    pub(crate) store: Arc<Store>,
     seen: Arc<Mutex<Vec<String>>>,
     _dir: tempfile::TempDir,
 }
 
 async fn bench(react: React, due: Option<Instant>) -> Bench {
+    bench_with(react, due, Vec::new()).await
+}
+
+/// A node that follows a script, knows these bundles and serves the first.
+pub(crate) async fn bench_with(react: React, due: Option<Instant>, manifests: Vec<(Digest, Arc<Manifest>)>) -> Bench {
+    bench_on(react, due, manifests, |state, store, done| StoreActor::start(state, Arc::clone(store), done).unwrap())
+        .await
+}
+
+async fn bench_on(
+    react: React,
+    due: Option<Instant>,
+    manifests: Vec<(Digest, Arc<Manifest>)>,
+    disk: fn(&StateDir, &Arc<Store>, mpsc::Sender<Input>) -> StoreHandle,
+) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let (state, _) = StateDir::open(dir.path()).unwrap();
     let store = Arc::new(state.artifacts().unwrap());
@@ -100,13 +122,14 @@ async fn bench(react: React, due: Option<Instant>) -> Bench {
     };
     let hands = Hands {
         network: network::start(config, Deliver { control, data }).await.unwrap(),
-        store: StoreActor::start(&state, Arc::clone(&store), results.clone()).unwrap(),
-        workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, store, results).unwrap(),
+        store: disk(&state, &store, results.clone()),
+        workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, Arc::clone(&store), results)
+            .unwrap(),
     };
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let script = Script { react, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
+    let script = Script { react, manifests, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
     let mailboxes = Mailboxes { control: control_queue, results: results_queue, data: data_queue };
-    Bench { node: start(script, Clock::start(), hands, mailboxes), seen, _dir: dir }
+    Bench { node: start(script, Clock::start(), hands, mailboxes), store, seen, _dir: dir }
 }
 
 fn request() -> Request {
@@ -149,4 +172,16 @@ async fn the_core_is_called_when_its_time_has_come() {
     // Draining ends with the timeout's output.
     bench.node.drain().await.unwrap();
     assert!(bench.seen.lock().unwrap().contains(&"timeout".to_owned()));
+}
+
+#[tokio::test]
+async fn without_its_disk_a_node_ends_and_says_why() {
+    fn persist(_: &Input) -> Vec<Output> {
+        vec![Output::Persist { write: WriteId(1), durable: Durable::default() }]
+    }
+    let bench = bench_on(persist, None, Vec::new(), |_, store, _| StoreHandle::dead(Arc::clone(store))).await;
+    assert_eq!(bench.node.request(request()).await, Err(RequestError::Draining));
+    let why = bench.node.ended().await;
+    assert!(why.contains("the thread that writes the node's state has ended"), "{why}");
+    assert!(bench.node.snapshot().await.is_err());
 }

@@ -62,7 +62,8 @@ fn of_deployment(event: &deployment::Event) -> Option<String> {
         deployment::Event::Desired { .. }
         | deployment::Event::Fetched { .. }
         | deployment::Event::Ready { .. }
-        | deployment::Event::Unloaded { .. } => None,
+        | deployment::Event::Unloaded { .. }
+        | deployment::Event::Discarded { .. } => None,
     }
 }
 

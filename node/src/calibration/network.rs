@@ -3,7 +3,7 @@
 //! Its ONNX bytes are written here, field by field, after the protobuf messages of onnx.proto3.
 
 /// Channels, height, width.
-pub(super) const SHAPE: [usize; 3] = [CHANNELS, SIDE, SIDE];
+pub(crate) const SHAPE: [usize; 3] = [CHANNELS, SIDE, SIDE];
 /// Of one run: 2 × multiply-accumulates.
 pub(super) const FLOPS: u64 = 2 * (LAYERS * CHANNELS * CHANNELS * 9 * SIDE * SIDE) as u64;
 
@@ -14,7 +14,7 @@ const LAYERS: usize = 4;
 const FLOAT: u64 = 1;
 
 /// The network as an ONNX file's bytes; input `image` [1, 16, 32, 32], output of the same shape.
-pub(super) fn onnx() -> Vec<u8> {
+pub(crate) fn onnx() -> Vec<u8> {
     let mut graph = Message::default();
     for layer in 0..LAYERS {
         graph.message(1, &convolution(layer));

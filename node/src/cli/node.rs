@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{Config, Settings};
 use crate::device::{Device, DeviceHandle};
 use crate::files::write_atomic;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Limits};
 use crate::telemetry::{self, LogFormat};
 
 /// Threads for the mesh and HTTP; students have their own.
@@ -70,6 +70,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
         store: device.store.clone(),
         faults: device.faults.clone(),
         token: device.http_token.clone(),
+        limits: Limits::default(),
     };
     let listener = tokio::net::TcpListener::from_std(device.http_listener).context("cannot serve HTTP")?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -81,7 +82,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = stdin_closed(), if stop_with_stdin => {}
-        () = node.ended() => bail!("this node's loop has ended, which is a defect; the log above says why"),
+        why = node.ended() => bail!("{why}; the log above says more"),
         ended = &mut server => {
             ended.context("the HTTP interface has ended")?.context("the HTTP interface has ended")?;
         }

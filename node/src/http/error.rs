@@ -19,6 +19,12 @@ pub enum HttpError {
     /// The body is larger than its bound.
     #[error("{0}")]
     TooLarge(String),
+    /// The body came too slowly.
+    #[error("the body did not come in time; send it again")]
+    TooSlow,
+    /// As much as this node takes at once is being taken.
+    #[error("{0}; try again in a second")]
+    Busy(&'static str),
     /// The token is missing or wrong.
     #[error("this node wants its token: send the header `Authorization: Bearer …`")]
     Unauthorized,
@@ -63,11 +69,14 @@ impl HttpError {
         match self {
             Self::BadRequest(_) | Self::Request(RequestError::BadInput(_)) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::UnknownModel { .. } => StatusCode::NOT_FOUND,
             Self::Request(RequestError::Deadline { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NotReady { .. } | Self::Stopped(_) | Self::Request(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady { .. } | Self::Busy(_) | Self::Stopped(_) | Self::Request(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }

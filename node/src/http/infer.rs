@@ -1,8 +1,9 @@
 //! `POST /v2/models/{model}/infer` with JSON tensors: one image in, its logits and label out.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
 use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
 use rocoin::inference::{Answer, Request};
@@ -10,10 +11,21 @@ use rocoin::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::body::Incoming;
 use super::{Api, HttpError, model};
+use crate::actor::Answered;
 
 /// A request's deadline where it names none.
 const DEADLINE_MS_DEFAULT: u64 = 2_000;
+/// Bytes of a number in JSON: a double with sign, point, exponent, comma and blanks. Generous.
+const NUMBER_BYTES_MAX: usize = 32;
+/// What a body may hold beside one image: four times its numbers, since people indent, and some KiB.
+const IMAGES_MAX: usize = 4;
+const REST_BYTES_MAX: usize = 64 << 10;
+/// Bytes of any body; a 224×224×3 image in JSON is about 2 MB.
+const BYTES_MAX: usize = 16 << 20;
+/// A body that takes longer to come in is given up. Ours: several usual deadlines.
+const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The body of an inference request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,13 +96,37 @@ pub struct OutputTensor {
 pub(super) async fn infer(
     State(api): State<Api>,
     Path(model): Path<String>,
-    body: Result<Json<InferRequest>, JsonRejection>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<Json<InferResponse>, HttpError> {
     let manifest = model::served(&api, &model).await?;
-    let Json(body) = body?;
+    let body = read(&api, &manifest, &headers, body).await?;
     let request = parse(&body, &manifest).map_err(HttpError::BadRequest)?;
-    let answer = api.node.request(request).await?;
+    let Answered { answer, manifest } = api.node.request(request).await?;
+    if manifest.name != model {
+        return Err(HttpError::UnknownModel { asked: model, served: Some(manifest.name.clone()) });
+    }
     Ok(Json(respond(&answer, &manifest, body.id)))
+}
+
+/// Reads the body while there is room for it.
+async fn read(api: &Api, manifest: &Manifest, headers: &HeaderMap, body: Body) -> Result<InferRequest, HttpError> {
+    let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if !value(header::CONTENT_TYPE).is_some_and(|t| t.to_ascii_lowercase().starts_with("application/json")) {
+        return Err(HttpError::BadRequest("send JSON, with the header `Content-Type: application/json`".to_owned()));
+    }
+    let most = body_bytes_max(manifest);
+    let announced = value(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let _room = api.limits.infer(announced.map_or(most, |bytes: usize| bytes.min(most)))?;
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, Incoming::new(body, most).collect()).await;
+    let Json(body) = Json::from_bytes(&bytes.map_err(|_| HttpError::TooSlow)??)?;
+    Ok(body)
+}
+
+/// What the model's input can need, and room to spare.
+fn body_bytes_max(manifest: &Manifest) -> usize {
+    let image = manifest.input.elements().saturating_mul(NUMBER_BYTES_MAX);
+    image.saturating_mul(IMAGES_MAX).saturating_add(REST_BYTES_MAX).min(BYTES_MAX)
 }
 
 fn parse(body: &InferRequest, manifest: &Manifest) -> Result<Request, String> {

@@ -1,18 +1,24 @@
 //! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, bundles and,
 //! where it is switched on, faults.
 //!
-//! Bounds: a body is at most `INFER_BYTES_MAX` (inference) or `BUNDLE_BYTES_MAX` (bundles); beyond that the answer is 413.
+//! Bounds: a body's bytes (beyond them the answer is 413), how many bodies are taken at once ([`Limits`]; 503), and how long a
+//! client may be silent while it sends one (408).
 
+mod body;
 mod bundles;
 mod error;
 mod faults;
 mod infer;
+mod limits;
 mod model;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
@@ -22,14 +28,10 @@ use tokio::net::TcpListener;
 
 pub use self::error::HttpError;
 pub use self::infer::{InferRequest, InferResponse, InputTensor, OutputTensor};
+pub use self::limits::Limits;
 use crate::actor::NodeHandle;
 use crate::network::FaultSwitch;
 use crate::store::Store;
-
-/// Bytes of an inference request's body; a 224×224×3 image in JSON is about 2 MB.
-const INFER_BYTES_MAX: usize = 16 << 20;
-/// Bytes of a bundle's tar file.
-const BUNDLE_BYTES_MAX: usize = 1 << 30;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub struct Api {
     pub faults: Option<FaultSwitch>,
     /// Asked for in every request, if there is one.
     pub token: Option<String>,
+    /// How much it takes at once.
+    pub limits: Limits,
 }
 
 /// Serves until `stop` resolves; then finishes the requests in flight.
@@ -63,9 +67,9 @@ fn router(api: Api) -> Router {
         .route("/v2/health/ready", get(ready))
         .route("/v2/models/{model}", get(model::metadata))
         .route("/v2/models/{model}/ready", get(model::ready))
-        .route("/v2/models/{model}/infer", post(infer::infer).layer(DefaultBodyLimit::max(INFER_BYTES_MAX)))
+        .route("/v2/models/{model}/infer", post(infer::infer))
         .route("/api/status", get(status))
-        .route("/api/bundles", post(bundles::deploy).layer(DefaultBodyLimit::max(BUNDLE_BYTES_MAX)));
+        .route("/api/bundles", post(bundles::deploy));
     if api.faults.is_some() {
         routes = routes.route("/api/faults", post(faults::set));
     }

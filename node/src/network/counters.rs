@@ -16,7 +16,7 @@ pub struct LaneCounts {
     pub received: u64,
     /// Bytes of them.
     pub received_bytes: u64,
-    /// Frames dropped because the peer's queue was full, or by the fault switch.
+    /// Frames dropped because the peer's queue was full, two streams broke on them, or by the fault switch.
     pub dropped: u64,
 }
 

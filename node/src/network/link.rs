@@ -1,11 +1,12 @@
 //! A link to one peer: three lanes, each an outgoing stream with a bounded queue and a task, and an incoming one with a task.
 //!
-//! A lane that breaks while the connection stands is opened again. Nothing is resent: delivery is best effort.
+//! A lane that breaks while the connection stands is opened again, and the message that was being written is written once more.
+//! What breaks the second stream too is dropped and counted: delivery is best effort.
 
 use std::time::Duration;
 
 use futures::io::BufReader;
-use futures::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::OpenStreamError;
 use rocoin::blob::Blob;
@@ -120,7 +121,15 @@ impl Link {
         let mut tasks = JoinSet::new();
         let lanes = LANES.map(|lane| {
             let (sender, queue) = mpsc::channel(QUEUE);
-            let writer = Writer { link: id, peer, node, lane, streams: streams.clone(), shared: shared.clone() };
+            let writer = Writer {
+                link: id,
+                peer,
+                node,
+                lane,
+                streams: streams.clone(),
+                shared: shared.clone(),
+                unfinished: None,
+            };
             tasks.spawn(writer.run(queue));
             sender
         });
@@ -165,6 +174,8 @@ struct Writer {
     lane: Lane,
     streams: libp2p_stream::Control,
     shared: Shared,
+    /// What was being written when the stream broke; the next stream's first.
+    unfinished: Option<Queued>,
 }
 
 impl Writer {
@@ -175,12 +186,7 @@ impl Writer {
                     if self.lane == Lane::Control {
                         let _ = self.shared.reports.send(Report::Open { link: self.link, peer: self.peer }).await;
                     }
-                    while let Some(queued) = queue.recv().await {
-                        if self.write(&mut stream, queued).await.is_err() {
-                            break;
-                        }
-                    }
-                    if queue.is_closed() {
+                    if self.write_all(&mut stream, &mut queue).await.is_ok() {
                         return;
                     }
                 }
@@ -200,7 +206,25 @@ impl Writer {
         Ok(stream)
     }
 
-    async fn write(&self, stream: &mut Stream, queued: Queued) -> std::io::Result<()> {
+    /// Writes until the queue is closed or the stream breaks.
+    async fn write_all(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        queue: &mut mpsc::Receiver<Queued>,
+    ) -> std::io::Result<()> {
+        if let Some(again) = self.unfinished.take() {
+            self.write(stream, &again).await.inspect_err(|_| self.shared.counters.dropped(self.lane))?;
+        }
+        while let Some(queued) = queue.recv().await {
+            if let Err(broken) = self.write(stream, &queued).await {
+                self.unfinished = Some(queued);
+                return Err(broken);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), queued: &Queued) -> std::io::Result<()> {
         if !self.shared.gate.lets_out(self.node) {
             self.shared.counters.dropped(self.lane);
             return Ok(());
@@ -278,5 +302,72 @@ impl Reader {
             Lane::Inference | Lane::Bulk => &self.shared.deliver.data,
         };
         let _ = mailbox.send(event).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::io::Cursor;
+
+    use super::*;
+    use crate::network::Deliver;
+
+    const LANE: Lane = Lane::Inference;
+
+    fn writer() -> (Writer, NetworkCounters) {
+        let counters = NetworkCounters::default();
+        let deliver = Deliver { control: mpsc::channel(1).0, data: mpsc::channel(1).0 };
+        let (gate, _) = Gate::new(false);
+        let shared = Shared { deliver, reports: mpsc::channel(1).0, gate, counters: counters.clone() };
+        let streams = libp2p_stream::Behaviour::new().new_control();
+        let (peer, node) = (PeerId::random(), NodeId([1; 32]));
+        (Writer { link: 1, peer, node, lane: LANE, streams, shared, unfinished: None }, counters)
+    }
+
+    fn queue_of(messages: u64) -> mpsc::Receiver<Queued> {
+        let (sender, queue) = mpsc::channel(QUEUE);
+        for counter in 0..messages {
+            let generation = rocoin::id::Generation(1);
+            let request = rocoin::id::RequestId { coordinator: NodeId([2; 32]), generation, counter };
+            let message = Message::Inference(rocoin::inference::Message::Cancel { request });
+            sender.try_send(Queued { message, blob: Blob::default(), since: Instant::now() }).unwrap();
+        }
+        queue
+    }
+
+    /// Takes this many bytes, then breaks.
+    fn breaks_after(bytes: &mut [u8]) -> Cursor<&mut [u8]> {
+        Cursor::new(bytes)
+    }
+
+    #[tokio::test]
+    async fn a_message_that_a_broken_stream_cut_off_goes_out_on_the_next_one() {
+        let (mut writer, counters) = writer();
+        let mut queue = queue_of(2);
+        assert!(writer.write_all(&mut breaks_after(&mut [0; 5]), &mut queue).await.is_err());
+        let mut whole = Vec::new();
+        writer.write_all(&mut whole, &mut queue).await.unwrap();
+        let mut frames = Cursor::new(whole);
+        for counter in 0..2 {
+            let frame = read_frame(&mut frames, LANE).await.unwrap().unwrap();
+            let (message, _) = decode(&frame).unwrap();
+            assert!(
+                matches!(message, Message::Inference(rocoin::inference::Message::Cancel { request }) if request.counter == counter)
+            );
+        }
+        let counts = counters.lane(LANE);
+        assert_eq!((counts.sent, counts.dropped), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_two_streams_broke_on_is_counted_as_dropped_and_the_rest_goes_on() {
+        let (mut writer, counters) = writer();
+        let mut queue = queue_of(2);
+        for _ in 0..2 {
+            assert!(writer.write_all(&mut breaks_after(&mut [0; 5]), &mut queue).await.is_err());
+        }
+        writer.write_all(&mut Vec::new(), &mut queue).await.unwrap();
+        let counts = counters.lane(LANE);
+        assert_eq!((counts.sent, counts.dropped), (1, 1));
     }
 }

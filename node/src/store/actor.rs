@@ -12,6 +12,7 @@ use rocoin::node::{Durable, Input, WriteId};
 use tokio::sync::mpsc;
 
 use super::{StateDir, Store, durable, durable_path};
+use crate::refused::{Refused, give};
 
 /// Tasks that wait for the disk; one more is refused, and the node hears so.
 const QUEUE: usize = 1024;
@@ -21,42 +22,51 @@ const QUEUE: usize = 1024;
 enum Task {
     Put { artifact: Digest, bytes: Blob },
     ReadChunk { to: NodeId, artifact: Digest, offset: u64, length: u32 },
+    Sweep { artifact: Digest },
 }
 
 /// Gives work to the disk's threads; what comes of it is an [`Input`] to the node.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreHandle {
+    artifacts: Arc<Store>,
     tasks: SyncSender<Task>,
     writes: SyncSender<(WriteId, Durable)>,
 }
 
 impl StoreHandle {
-    /// Write an artifact. The refusal, if the queue is full, is to be fed back.
-    pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Box<Input>> {
-        let refused = Input::ArtifactStored { artifact, result: Err(BUSY.to_owned()) };
-        give(&self.tasks, Task::Put { artifact, bytes }, refused)
+    /// Write an artifact.
+    pub(crate) fn put(&self, artifact: Digest, bytes: Blob) -> Result<(), Refused> {
+        let busy = || Input::ArtifactStored { artifact, result: Err(BUSY.to_owned()) };
+        give(&self.tasks, Task::Put { artifact, bytes }, ARTIFACTS_THREAD, busy)
+    }
+
+    /// Delete an artifact. It is not held any more when this returns, so that one that is put again is not deleted. What cannot be
+    /// deleted is found at the next start.
+    pub(crate) fn discard(&self, artifact: Digest) -> Result<(), Refused> {
+        if !self.artifacts.discard(artifact) {
+            return Ok(());
+        }
+        match self.tasks.try_send(Task::Sweep { artifact }) {
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Disconnected(_)) => Err(Refused::Ended(ARTIFACTS_THREAD)),
+        }
     }
 
     /// Read a piece of an artifact.
-    pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Box<Input>> {
-        let refused = Input::ChunkRead { to, artifact, offset, chunk: None };
-        give(&self.tasks, Task::ReadChunk { to, artifact, offset, length }, refused)
+    pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Refused> {
+        let busy = || Input::ChunkRead { to, artifact, offset, chunk: None };
+        give(&self.tasks, Task::ReadChunk { to, artifact, offset, length }, ARTIFACTS_THREAD, busy)
     }
 
     /// Write the durable state.
-    pub(crate) fn persist(&self, write: WriteId, durable: Durable) -> Result<(), Box<Input>> {
-        give(&self.writes, (write, durable), Input::Persisted { write, result: Err(BUSY.to_owned()) })
+    pub(crate) fn persist(&self, write: WriteId, durable: Durable) -> Result<(), Refused> {
+        let busy = || Input::Persisted { write, result: Err(BUSY.to_owned()) };
+        give(&self.writes, (write, durable), "the thread that writes the node's state", busy)
     }
 }
 
 const BUSY: &str = "the disk is too slow: too many writes are waiting";
-
-fn give<T>(queue: &SyncSender<T>, task: T, refused: Input) -> Result<(), Box<Input>> {
-    match queue.try_send(task) {
-        Ok(()) => Ok(()),
-        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Box::new(refused)),
-    }
-}
+const ARTIFACTS_THREAD: &str = "the thread that reads and writes artifacts";
 
 /// The disk's threads. They end when the last handle is dropped.
 #[derive(Debug)]
@@ -76,10 +86,11 @@ impl StoreActor {
         thread::Builder::new()
             .name("rocoin-state".to_owned())
             .spawn(move || write_states(&path, &write_queue, &written))?;
+        let shared = Arc::clone(&artifacts);
         thread::Builder::new()
             .name("rocoin-artifacts".to_owned())
-            .spawn(move || handle_artifacts(&artifacts, &task_queue, &done))?;
-        Ok(StoreHandle { tasks, writes })
+            .spawn(move || handle_artifacts(&shared, &task_queue, &done))?;
+        Ok(StoreHandle { artifacts, tasks, writes })
     }
 }
 
@@ -114,6 +125,10 @@ fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Send
                 }
                 Input::ChunkRead { to, artifact, offset, chunk: chunk.ok() }
             }
+            Task::Sweep { artifact } => {
+                artifacts.sweep(artifact);
+                continue;
+            }
         };
         if done.blocking_send(input).is_err() {
             return;
@@ -122,10 +137,29 @@ fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Send
 }
 
 #[cfg(test)]
+impl StoreHandle {
+    /// One whose threads are dead.
+    pub(crate) fn dead(artifacts: Arc<Store>) -> Self {
+        Self { artifacts, tasks: sync_channel(1).0, writes: sync_channel(1).0 }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use rocoin::id::Term;
 
     use super::*;
+
+    #[test]
+    fn a_dead_thread_is_not_taken_for_a_slow_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::open(dir.path()).unwrap();
+        let dead = StoreHandle::dead(Arc::new(state.artifacts().unwrap()));
+        let refused = dead.persist(WriteId(1), Durable::default()).unwrap_err();
+        assert!(matches!(refused, Refused::Ended(thread) if thread.contains("writes the node's state")), "{refused:?}");
+        let refused = dead.put(Digest([1; 32]), Blob::default()).unwrap_err();
+        assert!(matches!(refused, Refused::Ended(thread) if thread.contains("artifacts")), "{refused:?}");
+    }
 
     #[test]
     fn every_write_is_confirmed_and_the_last_one_is_on_disk() {

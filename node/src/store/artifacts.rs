@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rocoin::blob::Blob;
 use rocoin::bundle::{MANIFEST_BYTES_MAX, Manifest};
 use rocoin::id::Digest;
+use tempfile::TempDir;
 
-use crate::files::{FileError, create_private_dir, failed, read_bounded, write_atomic};
+use crate::files::{FileError, TEMPORARY_PREFIX, create_private_dir, failed, read_bounded, write_atomic};
 
 /// Bytes of an artifact at most: the largest student a small device would hold.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
@@ -51,6 +52,25 @@ pub struct Student {
 pub struct Store {
     folder: PathBuf,
     index: Mutex<Index>,
+    /// Held while a file and its entry in the index come or go together.
+    files: Mutex<()>,
+    /// Shared by the uploads under way.
+    uploads: Arc<()>,
+}
+
+/// An upload under way: an empty folder on the artifacts' disk for it. As long as there is one, nothing is discarded, since the
+/// node cannot know yet what the new bundle needs. The folder goes with the value, and with the next start at the latest.
+#[derive(Debug)]
+pub struct Upload {
+    folder: TempDir,
+    _shared: Arc<()>,
+}
+
+impl Upload {
+    /// Where to put it.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -60,12 +80,25 @@ struct Index {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
 }
 
+impl Index {
+    fn remove(&mut self, artifact: Digest) {
+        self.bytes.remove(&artifact);
+        self.verified.remove(&artifact);
+        self.manifests.remove(&artifact);
+    }
+}
+
 impl Store {
     /// Takes stock of a folder. A student whose size is not what its manifest says is removed.
     pub(super) fn open(folder: &Path) -> Result<Self, FileError> {
         create_private_dir(folder)?;
         super::remove_temporary(folder)?;
-        let artifacts = Self { folder: folder.to_owned(), index: Mutex::default() };
+        let artifacts = Self {
+            folder: folder.to_owned(),
+            index: Mutex::default(),
+            files: Mutex::default(),
+            uploads: Arc::default(),
+        };
         for entry in fs::read_dir(folder).map_err(failed("read the folder", folder))?.flatten() {
             let Some(digest) = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()) else {
                 continue;
@@ -103,8 +136,9 @@ impl Store {
     /// [`ArtifactError::Corrupt`] if `bytes` are not the artifact's, [`ArtifactError::File`] if the disk is full, say.
     pub fn put(&self, artifact: Digest, bytes: &[u8]) -> Result<(), ArtifactError> {
         check(artifact, bytes)?;
-        write_atomic(&self.path(artifact), bytes)?;
         let manifest = parse_manifest(bytes);
+        let _together = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        write_atomic(&self.path(artifact), bytes)?;
         let mut index = self.index();
         index.bytes.insert(artifact, bytes.len() as u64);
         index.verified.insert(artifact);
@@ -112,6 +146,25 @@ impl Store {
             index.manifests.insert(artifact, Arc::new(manifest));
         }
         Ok(())
+    }
+
+    /// Holds an artifact no more, without touching the disk; false if an upload is under way, and the artifact is kept.
+    pub fn discard(&self, artifact: Digest) -> bool {
+        if Arc::strong_count(&self.uploads) > 1 {
+            return false;
+        }
+        self.index().remove(artifact);
+        true
+    }
+
+    /// Deletes the file of an artifact that is not held.
+    pub(super) fn sweep(&self, artifact: Digest) {
+        let _together = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.index().bytes.contains_key(&artifact)
+            && let Err(e) = fs::remove_file(self.path(artifact))
+        {
+            tracing::warn!(%artifact, "cannot delete an artifact that is not needed any more: {e}");
+        }
     }
 
     /// The whole artifact.
@@ -148,6 +201,21 @@ impl Store {
         Ok((total, chunk.into()))
     }
 
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn upload(&self) -> Result<Upload, FileError> {
+        let shared = Arc::clone(&self.uploads);
+        let folder = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(&self.folder);
+        Ok(Upload { folder: folder.map_err(failed("make a folder in", &self.folder))?, _shared: shared })
+    }
+
     fn find_manifests(&self) {
         for (digest, bytes) in self.held() {
             if bytes <= MANIFEST_BYTES_MAX && self.begins_like_json(digest) {
@@ -176,11 +244,7 @@ impl Store {
     }
 
     fn forget(&self, artifact: Digest) {
-        let mut index = self.index();
-        index.bytes.remove(&artifact);
-        index.verified.remove(&artifact);
-        index.manifests.remove(&artifact);
-        drop(index);
+        self.index().remove(artifact);
         if let Err(e) = fs::remove_file(self.path(artifact)) {
             tracing::warn!(%artifact, "cannot remove a corrupt artifact: {e}");
         }
@@ -235,6 +299,27 @@ mod tests {
         let artifacts = Store::open(dir.path()).unwrap();
         assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::Corrupt { .. })));
         assert!(matches!(artifacts.read(digest), Err(ArtifactError::Absent(_))));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_discarded_is_gone_unless_it_came_back_or_a_bundle_is_coming_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let artifacts = Store::open(dir.path()).unwrap();
+        let digest = Digest::of(b"student");
+        artifacts.put(digest, b"student").unwrap();
+
+        let upload = artifacts.upload().unwrap();
+        assert!(!artifacts.discard(digest) && artifacts.read(digest).is_ok(), "the upload may need it");
+        drop(upload);
+
+        assert!(artifacts.discard(digest));
+        artifacts.put(digest, b"student").unwrap();
+        artifacts.sweep(digest);
+        assert_eq!(artifacts.read(digest).unwrap(), b"student", "it came back before it was deleted");
+
+        assert!(artifacts.discard(digest));
+        artifacts.sweep(digest);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 

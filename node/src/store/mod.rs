@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 pub(crate) use actor::{StoreActor, StoreHandle};
-pub use artifacts::{ArtifactError, Store, Student};
+pub use artifacts::{ArtifactError, Store, Student, Upload};
 pub use boot::Boot;
 pub use remembered::RememberedPeer;
 
@@ -102,7 +102,9 @@ fn durable_path(folder: &Path) -> PathBuf {
 fn remove_temporary(folder: &Path) -> Result<(), FileError> {
     for entry in fs::read_dir(folder).map_err(failed("read the folder", folder))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
-            fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+            let path = entry.path();
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(failed("remove", &path))?;
         }
     }
     Ok(())
@@ -130,6 +132,17 @@ mod tests {
         fs::write(&leaving, b"half").unwrap();
         let _state = StateDir::open(dir.path()).unwrap();
         assert!(!leaving.exists());
+    }
+
+    #[test]
+    fn an_upload_that_was_cut_off_is_removed_at_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::open(dir.path()).unwrap();
+        let upload = dir.path().join("artifacts").join(".tmp-upload");
+        fs::create_dir_all(&upload).unwrap();
+        fs::write(upload.join("bundle.tar"), b"half").unwrap();
+        state.artifacts().unwrap();
+        assert!(!upload.exists());
     }
 
     #[test]

@@ -82,16 +82,22 @@ impl Stock {
     /// When the students of older plans go: after the grace time, as soon as the plan is served without them.
     pub(super) fn unload_due(&self) -> Option<Instant> {
         let plan = self.plan.as_ref()?;
-        let ready_here = |student: Digest| self.loads.is_ready(student);
-        let serves = |group: &PlannedGroup| {
-            self.peers.serve(group) || (group.members.contains(&self.me) && ready_here(group.student))
-        };
-        let served = plan.groups.iter().filter(|group| !group.members.is_empty()).all(serves);
-        if !served || !self.planned().all(|(_, student)| ready_here(student)) || self.superseded().is_empty() {
+        if self.superseded().is_empty() || !self.plan_is_served() {
             return None;
         }
         let grace = if self.peers.have_adopted(plan) { GRACE } else { GRACE_MAX };
         Some(self.adopted_at + grace)
+    }
+
+    /// Whether each group of the plan answers, and this node has all that the plan gives it.
+    pub(super) fn plan_is_served(&self) -> bool {
+        let ready_here = |student: Digest| self.loads.is_ready(student);
+        let serves = |group: &PlannedGroup| {
+            self.peers.serve(group) || (group.members.contains(&self.me) && ready_here(group.student))
+        };
+        let groups = self.plan.iter().flat_map(|plan| &plan.groups);
+        groups.filter(|group| !group.members.is_empty()).all(serves)
+            && self.planned().all(|(_, student)| ready_here(student))
     }
 
     fn superseded(&self) -> Vec<Digest> {

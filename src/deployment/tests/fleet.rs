@@ -180,6 +180,11 @@ impl Fleet {
                     };
                     Some((me, Input::Stored { artifact, result }))
                 }
+                Output::Discard { artifact } => {
+                    assert!(!device.loaded.contains(&artifact), "deletes what is loaded");
+                    assert!(device.store.files.remove(&artifact).is_some(), "deletes what is not there");
+                    None
+                }
                 Output::ReadChunk { to, artifact, offset, length } => {
                     let chunk = device.store.read(artifact, offset, length);
                     Some((me, Input::ChunkRead { to, artifact, offset, chunk }))

@@ -220,3 +220,40 @@ fn a_manifest_that_makes_no_sense_is_told_of_once() {
     let told = |e: &&Event| matches!(e, Event::BadManifest { bundle, .. } if *bundle == digest);
     assert_eq!(fleet.device(2).events.iter().filter(told).count(), 1);
 }
+
+#[test]
+fn when_a_bundle_is_served_everywhere_all_but_it_and_the_one_before_is_deleted() {
+    let mut fleet = Fleet::new(3);
+    let bundles = [1, 2, 3].map(|seed| bundle(2, 10, seed));
+    for (sequence, bundle) in (1..).zip(&bundles) {
+        fleet.deploy(1, bundle);
+        fleet.until(s(20), |f| all_hold(f, 1..=3, bundle));
+        fleet.adopt(&plan(sequence, bundle, &[&[1, 2], &[3]]));
+        fleet.run(s(70));
+    }
+    for n in 1..=3 {
+        assert!(fleet.device(n).holds_all_of(&bundles[1]) && fleet.device(n).holds_all_of(&bundles[2]));
+        let first = bundles[0].files.keys().filter(|file| fleet.device(n).store.files.contains_key(file)).count();
+        assert_eq!(first, 0, "on {n}");
+        assert!(!fleet.device(n).stock.holds(bundles[0].digest));
+    }
+    fleet.deploy(2, &bundles[0]);
+    fleet.until(s(20), |f| all_hold(f, 1..=3, &bundles[0]));
+}
+
+#[test]
+fn nothing_is_deleted_while_the_new_bundle_is_not_served() {
+    let mut fleet = Fleet::new(2);
+    let bundles = [1, 2, 3].map(|seed| bundle(2, 10, seed));
+    for (sequence, bundle) in (1..).zip(&bundles) {
+        fleet.deploy(1, bundle);
+        fleet.until(s(20), |f| all_hold(f, 1..=2, bundle));
+        fleet.device(2).store.unloadable.insert(bundles[2].students()[1]);
+        fleet.adopt(&plan(sequence, bundle, &[&[1], &[2]]));
+        fleet.run(s(20));
+    }
+    fleet.run(s(200));
+    assert!((1..=2).all(|n| fleet.device(n).holds_all_of(&bundles[0])));
+    fleet.device(2).store.unloadable.clear();
+    fleet.until(s(200), |f| (1..=2).all(|n| !f.device(n).holds_all_of(&bundles[0])));
+}

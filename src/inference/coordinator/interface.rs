@@ -45,11 +45,12 @@ pub enum Input {
         /// Its bytes.
         blob: Blob,
     },
-    /// Whom to ask from now on. Open requests of the same bundle follow it; those of another keep the last one of their own.
+    /// Whom to ask from now on. Open requests of the same bundle follow it; those of another go on with their own as long as that
+    /// can be completed, and begin anew on this one if not.
     Routing(Routing),
-    /// The last connection to the peer is gone: what it was asked is lost.
-    LinkDown {
-        /// To whom.
+    /// The last connection to the peer is gone, or it is under suspicion: what it was asked may be lost.
+    Lost {
+        /// Who.
         peer: NodeId,
     },
     /// Take no new requests, finish the open ones: then [`super::Coordinator::is_drained`].
@@ -102,6 +103,8 @@ pub enum FailureReason {
 pub struct Counters {
     /// Answers and refusals of requests, or of parts, that were over.
     pub late: u64,
+    /// Requests begun anew on another bundle.
+    pub restarts: u64,
     /// Messages of a kind that no coordinator takes.
     pub unexpected: u64,
     /// Answers that were refused for their content.

@@ -17,6 +17,7 @@ const LOGIT_MAX: f32 = 1e30;
 #[derive(Debug)]
 struct Attempt {
     part: usize,
+    asked: Instant,
     state: State,
 }
 
@@ -60,13 +61,13 @@ pub(super) enum Ending {
     Answer,
     /// Too few parts, and a replica of a lacking one had no room: waiting is of no use.
     Overloaded,
-    /// The deadline passed with too few parts and nobody left who could answer the others.
+    /// Too few parts and nobody left who could answer the others, by the deadline or once another bundle is served.
     NoReplica,
     /// The deadline passed with too few parts while replicas were silent.
     Deadline,
 }
 
-/// One open request. It has one bundle from its start to its end.
+/// One open request. All of its answer is from one bundle.
 #[derive(Debug)]
 pub(super) struct Open {
     id: RequestId,
@@ -76,6 +77,8 @@ pub(super) struct Open {
     min_parts: usize,
     input: Blob,
     routing: Arc<Routing>,
+    /// What is served by now, if that is another bundle.
+    next: Option<Arc<Routing>>,
     firsts: Vec<Option<First>>,
     attempts: BTreeMap<(NodeId, Digest), Attempt>,
     /// Parts that a replica had no room for.
@@ -93,6 +96,7 @@ impl Open {
             input: request.input,
             firsts: routing.parts.iter().map(|_| None).collect(),
             routing,
+            next: None,
             attempts: BTreeMap::new(),
             overloaded: BTreeSet::new(),
         }
@@ -103,6 +107,27 @@ impl Open {
         let routing = Arc::clone(&self.routing);
         let routes = routing.parts.iter().enumerate().flat_map(|(part, routes)| routes.iter().map(move |r| (part, *r)));
         self.ask(now, routes, out);
+    }
+
+    /// Begins anew on the bundle that is served by now, if a part of its own is not to be had any more and the other has more for it;
+    /// says whether it did.
+    pub(super) fn restart(&mut self, now: Instant, out: &mut VecDeque<Output>) -> bool {
+        let is_stranded =
+            |part: usize| self.firsts[part].is_none() && !self.overloaded.contains(&part) && !self.is_expected(part);
+        let stranded = (0..self.firsts.len()).any(is_stranded);
+        let (elements, served, min_parts) = (self.routing.input_elements, self.served(), self.min_parts);
+        let is_better = |next: &mut Arc<Routing>| {
+            let parts = next.parts.iter().filter(|routes| !routes.is_empty()).count();
+            next.input_elements == elements && parts > served && parts >= min_parts
+        };
+        let Some(next) = self.next.take_if(|next| stranded && is_better(next)) else { return false };
+        self.cancel_all(out);
+        self.firsts = next.parts.iter().map(|_| None).collect();
+        self.attempts.clear();
+        self.overloaded.clear();
+        self.routing = next;
+        self.ask_all(now, out);
+        true
     }
 
     /// Asks another replica for each part that has lost all that were asked; says for how many.
@@ -124,7 +149,7 @@ impl Open {
     fn ask(&mut self, now: Instant, routes: impl Iterator<Item = (usize, Route)>, out: &mut VecDeque<Output>) {
         let mut devices: BTreeMap<NodeId, Vec<Digest>> = BTreeMap::new();
         for (part, Route { replica, student }) in routes {
-            self.attempts.insert((replica, student), Attempt { part, state: State::Waiting });
+            self.attempts.insert((replica, student), Attempt { part, asked: now, state: State::Waiting });
             devices.entry(replica).or_default().push(student);
         }
         let remaining = self.deadline.since(now);
@@ -178,11 +203,13 @@ impl Open {
         }
     }
 
-    /// Follows a new routing of the same bundle; one of another is not for this request.
+    /// Follows a new routing of the same bundle; one of another is for when this one cannot be completed.
     pub(super) fn reroute(&mut self, routing: &Arc<Routing>) {
         if routing.bundle != self.routing.bundle {
+            self.next = Some(Arc::clone(routing));
             return;
         }
+        self.next = None;
         assert_eq!(routing.parts.len(), self.firsts.len(), "a bundle's number of parts never changes");
         self.routing = Arc::clone(routing);
         for (&(replica, student), attempt) in &mut self.attempts {
@@ -236,7 +263,9 @@ impl Open {
             (true, false) => Some(Ending::NoReplica),
             (false, _) => {
                 let lacking = self.overloaded.iter().any(|&part| self.firsts[part].is_none());
-                lacking.then_some(Ending::Overloaded)
+                // Nobody will plan for a bundle that is not served any more.
+                let abandoned = self.next.is_some().then_some(Ending::NoReplica);
+                if lacking { Some(Ending::Overloaded) } else { abandoned }
             }
         }
     }
@@ -245,10 +274,34 @@ impl Open {
         self.attempts.values().any(|attempt| attempt.part == part && attempt.state == State::Waiting)
     }
 
-    /// Who was asked for a part that nobody has answered, and has said nothing.
-    pub(super) fn silent(&self) -> BTreeSet<NodeId> {
+    /// Jobs that the replica owes this request, asked for after `since`.
+    pub(super) fn owed_since(&self, replica: NodeId, since: Instant) -> usize {
+        let attempts = self.attempts.iter().filter(|((who, _), _)| *who == replica);
+        attempts.filter(|(_, attempt)| attempt.state == State::Waiting && attempt.asked > since).count()
+    }
+
+    /// Who owes this request a job; once for each.
+    pub(super) fn owing(&self) -> impl Iterator<Item = NodeId> {
+        let waiting = self.attempts.iter().filter(|(_, attempt)| attempt.state == State::Waiting);
+        waiting.map(|((replica, _), _)| *replica)
+    }
+
+    /// Whether too few parts can be had in time, if `is_late` tells which replica will be late with its next job. A part that
+    /// nobody is asked for may come with another routing.
+    pub(super) fn is_hopeless(&self, is_late: impl Fn(NodeId) -> bool) -> bool {
+        let is_lost = |part: usize| {
+            let mut asked = self.attempts.iter().filter(|(_, a)| a.part == part && a.state == State::Waiting);
+            self.firsts[part].is_none() && self.is_expected(part) && asked.all(|((replica, _), _)| is_late(*replica))
+        };
+        let lost = (0..self.firsts.len()).filter(|&part| is_lost(part)).count();
+        self.firsts.len() - lost < self.min_parts
+    }
+
+    /// Who was asked for a part that nobody has answered, at least so long before the deadline, and has said nothing.
+    pub(super) fn silent(&self, for_at_least: Duration) -> BTreeSet<NodeId> {
         (self.attempts.iter())
             .filter(|(_, attempt)| attempt.state == State::Waiting && self.firsts[attempt.part].is_none())
+            .filter(|(_, attempt)| self.deadline.since(attempt.asked) >= for_at_least)
             .map(|((replica, _), _)| *replica)
             .collect()
     }

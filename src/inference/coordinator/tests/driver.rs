@@ -112,6 +112,13 @@ impl Story {
         self.raw_partial(counter, replica, student, Blob::from_floats(&logits));
     }
 
+    /// An answer that tells how long the run took and how many are waiting.
+    pub(super) fn paced_partial(&mut self, counter: u64, (replica, part): (u8, u16), run_ms: u64, queue: u16) {
+        let (student, run) = (student(part), Duration::from_millis(run_ms));
+        let message = Message::Partial { request: id(counter), student, epoch: None, run, queue };
+        self.handle(Input::Message { from: node(replica), message, blob: Blob::from_floats(&[1.0, 1.0]) });
+    }
+
     pub(super) fn raw_partial(&mut self, counter: u64, replica: u8, student: Digest, blob: Blob) {
         let run = Duration::from_millis(1);
         let message = Message::Partial { request: id(counter), student, epoch: None, run, queue: 0 };
@@ -124,7 +131,7 @@ impl Story {
     }
 
     pub(super) fn link_down(&mut self, replica: u8) {
-        self.handle(Input::LinkDown { peer: node(replica) });
+        self.handle(Input::Lost { peer: node(replica) });
     }
 
     pub(super) fn take_sent(&mut self) -> Vec<(NodeId, Message)> {

@@ -2,7 +2,7 @@
 
 use super::driver::{Story, ask, cancel, id, node, student};
 use super::*;
-use crate::id::PartId;
+use crate::id::{Digest, PartId};
 
 #[test]
 fn one_dead_replica_costs_nothing_while_another_answers() {
@@ -212,4 +212,44 @@ fn answers_that_nobody_asked_for_are_ignored_and_counted() {
     story.partial(1, 0, [1.0, 1.0]);
     story.partial(2, 1, [1.0, 1.0]);
     assert_eq!(story.answer_of(7).logits, [2.5, 1.5]);
+}
+
+#[test]
+fn a_request_that_cannot_be_completed_when_another_bundle_is_served_begins_anew_on_that_one() {
+    for lost_first in [true, false] {
+        let mut story = Story::with(&[&[1], &[2]]);
+        story.request(7, 2);
+        story.partial(1, 0, [9.0, 9.0]);
+        story.take_sent();
+        story.bundle = Digest([99; 32]);
+        if lost_first {
+            story.link_down(2);
+            story.after_ms(500).routing_is(&[&[3], &[4]]);
+        } else {
+            story.routing_is(&[&[3], &[4]]);
+            assert_eq!(story.take_sent(), [], "2 may still answer");
+            story.after_ms(500).link_down(2);
+        }
+        let asked: Vec<_> = story.take_sent().into_iter().map(|(to, _)| to).collect();
+        assert_eq!(asked, [node(3), node(4)]);
+        story.partial(2, 1, [7.0, 7.0]);
+        story.partial(3, 0, [1.0, 1.0]);
+        assert!(story.answers.is_empty(), "nothing of the old bundle counts");
+        story.partial(4, 1, [2.0, 2.0]);
+        let answer = story.answer_of(7);
+        assert_eq!((answer.bundle, answer.logits, answer.missing), (story.bundle, vec![3.5, 2.5], vec![]));
+        assert_eq!(story.coordinator.counters().restarts, 1);
+    }
+}
+
+#[test]
+fn a_request_that_neither_bundle_can_answer_ends_at_once() {
+    let mut story = Story::with(&[&[1], &[2]]);
+    story.request(7, 2);
+    story.link_down(2);
+    story.partial(1, 0, [1.0, 1.0]);
+    assert!(story.answers.is_empty(), "a re-plan may come");
+    story.bundle = Digest([99; 32]);
+    story.routing_is(&[&[1], &[]]);
+    assert_eq!(story.error_of(7), RequestError::NoReplica { served: 1, min_parts: 2 });
 }

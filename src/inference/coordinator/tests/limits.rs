@@ -73,3 +73,58 @@ fn the_next_deadline_is_the_time_to_call_again() {
     let (at, _) = story.coordinator.poll_timeout().unwrap();
     assert_eq!(at.since(story.now), Duration::from_millis(1_900));
 }
+
+#[test]
+fn a_request_whose_turn_would_come_too_late_is_refused_at_once_and_taken_when_the_queue_is_shorter() {
+    let mut story = Story::with(&[&[1]]);
+    story.request(7, 1);
+    story.paced_partial(0, (1, 0), 500, 5);
+    story.take_sent();
+    story.request(8, 1);
+    assert_eq!(story.error_of(8), RequestError::Overloaded { retry_after: Duration::from_millis(500) });
+    assert_eq!(story.take_sent(), [], "nobody is asked");
+    story.after_ms(1_000).request(9, 1);
+    assert_eq!(story.coordinator.open_requests(), 1, "three are left before it");
+}
+
+#[test]
+fn what_was_asked_since_the_last_answer_counts_and_what_is_over_does_not() {
+    let mut story = Story::with(&[&[1]]);
+    story.request(0, 1);
+    story.paced_partial(0, (1, 0), 1_000, 0);
+    story.after_ms(1);
+    for client in 1..=3 {
+        story.request(client, 1);
+    }
+    assert_eq!(story.coordinator.open_requests(), 2, "the third would wait for two seconds");
+    assert!(matches!(story.error_of(3), RequestError::Overloaded { .. }));
+    story.handle(Input::CancelRequest { client: ClientId(2) });
+    story.request(4, 1);
+    assert_eq!(story.coordinator.open_requests(), 2);
+}
+
+#[test]
+fn one_replica_that_is_free_or_not_known_yet_is_enough_for_a_part_and_min_parts_for_a_request() {
+    let mut story = Story::with(&[&[1, 2], &[1]]);
+    story.request(0, 2);
+    story.paced_partial(0, (1, 0), 500, 9);
+    story.paced_partial(0, (1, 1), 500, 9);
+    story.request(1, 1);
+    assert_eq!(story.coordinator.open_requests(), 1, "part 0 may come from 2");
+    story.request(2, 2);
+    assert!(matches!(story.error_of(2), RequestError::Overloaded { .. }), "part 1 cannot come in time");
+    story.link_down(1);
+    story.request(3, 2);
+    assert_eq!(story.coordinator.open_requests(), 2, "what was heard of it is forgotten with it");
+}
+
+#[test]
+fn what_was_taken_before_the_pace_was_known_is_refused_as_soon_as_it_is_hopeless() {
+    let mut story = Story::with(&[&[1]]);
+    for client in 0..4 {
+        story.request(client, 1);
+    }
+    story.after_ms(900).paced_partial(0, (1, 0), 900, 3);
+    assert!(matches!(story.error_of(3), RequestError::Overloaded { .. }), "two runs of 900 ms do not fit into 1,100");
+    assert_eq!(story.coordinator.open_requests(), 2, "one does");
+}

@@ -1,0 +1,62 @@
+//! A request's body, piece by piece: bounded in bytes, and in how long its sender may be silent.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes};
+use futures::StreamExt as _;
+use tokio::time::timeout;
+
+use super::HttpError;
+
+/// A client that sends nothing for so long is given up. Ours.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Of what is too large so much more is read and thrown away, so that its sender hears why instead of finding the
+/// connection broken. Ours.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
+
+/// A body that is coming in.
+pub(super) struct Incoming {
+    pieces: BodyDataStream,
+    most: usize,
+    taken: usize,
+}
+
+impl Incoming {
+    /// Of at most so many bytes.
+    pub(super) fn new(body: Body, most: usize) -> Self {
+        Self { pieces: body.into_data_stream(), most, taken: 0 }
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let Some(piece) = self.piece().await? else { return Ok(None) };
+        self.taken += piece.len();
+        if self.taken <= self.most {
+            return Ok(Some(piece));
+        }
+        while self.taken < self.most + DISCARDED_BYTES_MAX
+            && let Ok(Some(piece)) = self.piece().await
+        {
+            self.taken += piece.len();
+        }
+        Err(HttpError::TooLarge(format!("the body has more than the {} bytes that are taken here", self.most)))
+    }
+
+    /// All of it.
+    pub(super) async fn collect(mut self) -> Result<Vec<u8>, HttpError> {
+        let mut all = Vec::new();
+        while let Some(piece) = self.next().await? {
+            all.extend_from_slice(&piece);
+        }
+        Ok(all)
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, HttpError> {
+        match timeout(SILENCE_MAX, self.pieces.next()).await {
+            Ok(Some(Ok(piece))) => Ok(Some(piece)),
+            Ok(Some(Err(e))) => Err(HttpError::BadRequest(format!("the body broke off: {e}"))),
+            Ok(None) => Ok(None),
+            Err(_) => Err(HttpError::TooSlow),
+        }
+    }
+}
