@@ -49,6 +49,18 @@ pub enum Fact {
         generation: Generation,
         /// RAM for students, bytes.
         memory_bytes: u64,
+        /// Room for artifacts, bytes.
+        disk_bytes: u64,
+    },
+    /// A node was told to leave.
+    Leaving {
+        /// Where.
+        host: HostId,
+    },
+    /// From now on runs of students fail by chance, as the scenario wants it, or do not any more.
+    RunsFail {
+        /// They do.
+        fail: bool,
     },
     /// A node is gone: it crashed, or left.
     Stopped {

@@ -90,7 +90,7 @@ impl Checker {
             Box::new(the_dead_stay_dead::TheDeadStayDead::default()),
             Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown::default()),
             Box::new(queues_are_bounded::QueuesAreBounded::new(bounds)),
-            Box::new(students_survive::StudentsSurvive::default()),
+            Box::new(students_survive::StudentsSurvive::new(models)),
         ];
         Self { physics: Physics::default(), invariants, recent: VecDeque::new() }
     }

@@ -16,11 +16,14 @@ pub struct Body {
     pub generation: Generation,
     /// RAM for students, bytes.
     pub memory_bytes: u64,
+    /// Room for artifacts, bytes.
+    pub disk_bytes: u64,
     /// Whether a node runs there.
     pub running: bool,
     paused: bool,
     slowed: bool,
     impaired: bool,
+    leaving: bool,
     /// When something last happened to it or to its links.
     disturbed_at: Instant,
 }
@@ -34,6 +37,7 @@ pub struct Physics {
     sides: Vec<u32>,
     cuts: BTreeSet<(HostId, HostId)>,
     down: BTreeSet<HostId>,
+    runs_fail: bool,
 }
 
 impl Physics {
@@ -46,11 +50,13 @@ impl Physics {
     pub fn observe(&mut self, entry: &Entry) {
         self.now = entry.at;
         match &entry.fact {
-            Fact::Started { host, node, generation, memory_bytes } => {
+            Fact::Started { host, node, generation, memory_bytes, disk_bytes } => {
                 let body = Body {
                     node: *node,
                     generation: *generation,
                     memory_bytes: *memory_bytes,
+                    disk_bytes: *disk_bytes,
+                    leaving: false,
                     running: true,
                     paused: false,
                     slowed: self.hosts.get(host).is_some_and(|b| b.slowed),
@@ -61,6 +67,8 @@ impl Physics {
                 self.identities.entry(*node).or_default().insert(*host);
             }
             Fact::Stopped { host, .. } => self.disturb(*host, |body| body.running = false),
+            Fact::Leaving { host } => self.disturb(*host, |body| body.leaving = true),
+            Fact::RunsFail { fail } => self.runs_fail = *fail,
             Fact::Paused { host } => self.disturb(*host, |body| body.paused = true),
             Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
             Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
@@ -150,9 +158,14 @@ impl Physics {
         self.identities.get(&node).is_some_and(|hosts| hosts.len() > 1)
     }
 
+    /// Whether runs of students fail by chance.
+    pub fn runs_fail(&self) -> bool {
+        self.runs_fail
+    }
+
     /// Whether a host runs at its own speed with a sound link.
     pub fn is_well(&self, host: HostId) -> bool {
-        let well = |b: &Body| b.running && !b.paused && !b.slowed && !b.impaired;
+        let well = |b: &Body| b.running && !b.paused && !b.slowed && !b.impaired && !b.leaving;
         self.hosts.get(&host).is_some_and(well) && !self.down.contains(&host)
     }
 

@@ -33,7 +33,8 @@ pub fn plan(seed: u64, bugs: Bugs) -> Plan {
 struct Draw {
     random: Random,
     hosts: usize,
-    /// Hosts that become copies of others: they are gone when the mesh has to recover.
+    /// Hosts that become copies of others, and those others: a person has to take them apart, so that they are gone when the mesh
+    /// has to recover.
     clones: Vec<u32>,
 }
 
@@ -197,7 +198,9 @@ impl Draw {
             2 => (Fault::Deploy { on, bundle: self.random.below(2) }, None),
             _ => {
                 let to = u32::try_from(self.random.below(self.hosts)).unwrap_or(0);
-                self.clones.push(to);
+                if let Target::Host(from) = on {
+                    self.clones.extend([from, to]);
+                }
                 (Fault::Clone { from: on, to: Target::Host(to) }, None)
             }
         }
@@ -211,7 +214,7 @@ impl Draw {
         sides
     }
 
-    /// Who fails for good: the copies of others, and sometimes some more; one host always stays.
+    /// Who fails for good: copies and originals, and sometimes some more; one host always stays.
     fn without(&mut self) -> Vec<u32> {
         let mut without = std::mem::take(&mut self.clones);
         if self.random.chance(0.5) {

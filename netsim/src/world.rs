@@ -129,6 +129,9 @@ impl World {
     }
 
     fn begin(&mut self) {
+        if self.runs_fail {
+            self.tell(Fact::RunsFail { fail: true });
+        }
         for host in self.host_ids() {
             if self.in_place {
                 self.fill_disk(host);

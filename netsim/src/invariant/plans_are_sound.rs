@@ -25,7 +25,7 @@ impl PlansAreSound {
         Self { manifests, memories: BTreeMap::new() }
     }
 
-    fn judge(&self, plan: &EpochPlan, known: &[NodeId]) -> Result<(), String> {
+    fn judge(&self, plan: &EpochPlan, known: &[NodeId], physics: &Physics) -> Result<(), String> {
         let manifest = self.manifests.get(&plan.bundle).ok_or("it is for a bundle that does not exist")?;
         if plan.groups.len() != manifest.parts.len() {
             return Err(format!("it has {} groups for {} parts", plan.groups.len(), manifest.parts.len()));
@@ -46,7 +46,7 @@ impl PlansAreSound {
         }
         for (member, bytes) in used {
             let room = self.memories.get(&member).copied().unwrap_or(0);
-            if bytes > room {
+            if bytes > room && !physics.was_cloned(member) {
                 return Err(format!("{member:?} is to hold {bytes} bytes and has room for {room}"));
             }
         }
@@ -59,15 +59,15 @@ impl Invariant for PlansAreSound {
         "plans-are-sound"
     }
 
-    fn observe(&mut self, entry: &Entry, _: &Physics) -> Result<(), String> {
+    fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
         match &entry.fact {
             Fact::Started { node, memory_bytes, .. } => {
                 self.memories.insert(*node, *memory_bytes);
                 Ok(())
             }
-            Fact::Adopted { host, node, kept: false, plan, known } if plan.epoch.leader == *node => {
-                self.judge(plan, known).map_err(|why| format!("the plan {} of {host} is unsound: {why}", plan.epoch))
-            }
+            Fact::Adopted { host, node, kept: false, plan, known } if plan.epoch.leader == *node => self
+                .judge(plan, known, physics)
+                .map_err(|why| format!("the plan {} of {host} is unsound: {why}", plan.epoch)),
             _ => Ok(()),
         }
     }

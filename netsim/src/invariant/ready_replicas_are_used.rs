@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocoin::bundle::Manifest;
-use rocoin::id::{Digest, PartId};
+use rocoin::id::{Digest, NodeId, PartId};
+use rocoin::membership::State;
 use rocoin::time::{Duration, Instant};
 
 use super::Invariant;
@@ -15,6 +16,8 @@ use crate::physics::Physics;
 /// Nothing has disturbed coordinator and replica for so long, and the replica has been ready all the while: word of it has
 /// got around.
 const SETTLED: Duration = Duration::from_secs(20);
+/// A doubt, or a queue, that is no older is an excuse; a request takes no longer.
+const LATELY: Duration = Duration::from_secs(15);
 /// A deadline shorter than this may be missed by a busy replica.
 const PATIENT: Duration = Duration::from_millis(900);
 
@@ -24,13 +27,18 @@ pub(super) struct ReadyReplicasAreUsed {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     /// Students ready at each host, and since when.
     ready: BTreeMap<HostId, BTreeMap<Digest, Instant>>,
-    asked: BTreeMap<(AskId, HostId), (Instant, Duration)>,
+    asked: BTreeMap<(AskId, HostId), (Duration, usize)>,
+    /// When each node last doubted a member.
+    doubted: BTreeMap<(HostId, NodeId), Instant>,
+    /// When each host last had more to run than it could at once.
+    busy: BTreeMap<HostId, Instant>,
 }
 
 impl ReadyReplicasAreUsed {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
         let manifests = models.iter().map(|m| (m.digest(), Arc::clone(m.manifest()))).collect();
-        Self { manifests, ready: BTreeMap::new(), asked: BTreeMap::new() }
+        let (ready, asked, doubted, busy) = Default::default();
+        Self { manifests, ready, asked, doubted, busy }
     }
 
     /// A host that could have answered for the part, had it been asked.
@@ -61,32 +69,45 @@ impl Invariant for ReadyReplicasAreUsed {
                 let since = |student: &Digest| (*student, before.get(student).copied().unwrap_or(entry.at));
                 self.ready.insert(*host, students.iter().map(since).collect());
             }
-            Fact::Asked { ask, host, deadline, .. } => {
-                self.asked.insert((*ask, *host), (entry.at, *deadline));
+            Fact::Opinion { host, member, state, .. } if *state != Some(State::Alive) => {
+                self.doubted.insert((*host, *member), entry.at);
+            }
+            Fact::Load { host, waiting, .. } if *waiting > 0 => {
+                self.busy.insert(*host, entry.at);
+            }
+            Fact::Asked { ask, host, deadline, min_parts, .. } => {
+                self.asked.insert((*ask, *host), (*deadline, *min_parts));
             }
             Fact::Answered { ask, host, reply } => {
-                let Some((_, deadline)) = self.asked.remove(&(*ask, *host)) else { return Ok(()) };
-                if deadline < PATIENT {
+                let Some((deadline, min_parts)) = self.asked.remove(&(*ask, *host)) else { return Ok(()) };
+                if deadline < PATIENT || physics.runs_fail() {
                     return Ok(());
                 }
-                let lacking: Vec<(Digest, PartId)> = match reply {
-                    Reply::Answer { bundle, missing, .. } => missing.iter().map(|part| (*bundle, *part)).collect(),
+                match reply {
+                    Reply::Answer { bundle, missing, .. } => {
+                        for part in missing {
+                            if let Some(replica) = self.replica((*bundle, *part), *host, physics) {
+                                let what =
+                                    format!("request {} without part {part}, though {replica} is ready with it", ask.0);
+                                return Err(format!("{host} answers {what}, well and open to it, all for {SETTLED:?}"));
+                            }
+                        }
+                    }
                     Reply::Error { outcome: Outcome::NoReplica, .. } => {
-                        let parts = |(bundle, m): (&Digest, &Arc<Manifest>)| {
-                            let bundle = *bundle;
-                            m.parts.iter().map(move |part| (bundle, part.part)).collect::<Vec<_>>()
+                        let covered = |(bundle, m): (&Digest, &Arc<Manifest>)| {
+                            m.parts
+                                .iter()
+                                .filter(|part| self.replica((*bundle, part.part), *host, physics).is_some())
+                                .count()
                         };
-                        self.manifests.iter().take(1).flat_map(parts).collect()
+                        if let Some(parts) = self.manifests.iter().map(covered).find(|parts| *parts >= min_parts) {
+                            return Err(format!(
+                                "{host} has no replica for request {}, though {parts} parts are ready, well and open to it, all for {SETTLED:?}",
+                                ask.0
+                            ));
+                        }
                     }
-                    Reply::Error { .. } => Vec::new(),
-                };
-                for lacks in lacking {
-                    if let Some(replica) = self.replica(lacks, *host, physics) {
-                        return Err(format!(
-                            "{host} answers request {} without part {}, though {replica} is ready with it, well and open to it, all for {SETTLED:?}",
-                            ask.0, lacks.1
-                        ));
-                    }
+                    Reply::Error { .. } => {}
                 }
             }
             _ => {}

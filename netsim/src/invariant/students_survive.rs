@@ -1,6 +1,7 @@
 //! Every planned student is on the disks of several live members: it outlives the loss of its whole group.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rocoin::id::Digest;
 use rocoin::leadership::EpochPlan;
@@ -8,6 +9,7 @@ use rocoin::time::Duration;
 
 use super::Invariant;
 use crate::fact::{Entry, Fact, HostId};
+use crate::model::Model;
 use crate::physics::Physics;
 
 /// In a fleet that nothing has disturbed for so long, whoever should hold a student does. Ours: time to notice, plan, fetch.
@@ -16,8 +18,10 @@ const SETTLED: Duration = Duration::from_secs(40);
 const HOLDERS_OUTSIDE: usize = 3;
 
 /// Every planned student is on the disks of several live members.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct StudentsSurvive {
+    /// Bytes of each bundle.
+    sizes: BTreeMap<Digest, u64>,
     stored: BTreeMap<HostId, BTreeSet<Digest>>,
     plan: Option<EpochPlan>,
 }
@@ -49,6 +53,12 @@ impl Invariant for StudentsSurvive {
 }
 
 impl StudentsSurvive {
+    pub(super) fn new(models: &[Arc<Model>]) -> Self {
+        let size = |m: &Arc<Model>| m.artifacts().values().map(|blob| blob.len() as u64).sum();
+        let sizes = models.iter().map(|m| (m.digest(), size(m))).collect();
+        Self { sizes, stored: BTreeMap::new(), plan: None }
+    }
+
     fn look(&self, physics: &Physics) -> Result<(), String> {
         let Some(plan) = &self.plan else { return Ok(()) };
         let all: Vec<_> = physics.running().map(|(host, body)| (host, body.node)).collect();
@@ -56,13 +66,15 @@ impl StudentsSurvive {
         if !all.iter().all(|(host, node)| settled(*host) && !physics.was_cloned(*node)) {
             return Ok(());
         }
+        let size = self.sizes.get(&plan.bundle).copied().unwrap_or(0);
         for group in &plan.groups {
-            let outside = all.iter().filter(|(_, node)| !group.members.contains(node)).count();
+            let has_room = |host: HostId| physics.body(host).is_some_and(|b| b.disk_bytes >= 2 * size);
+            let outside = all.iter().filter(|(h, node)| !group.members.contains(node) && has_room(*h)).count();
             let holds = |host: &HostId| self.stored.get(host).is_some_and(|stored| stored.contains(&group.student));
             let holders = all.iter().filter(|(host, node)| !group.members.contains(node) && holds(host)).count();
             if holders < outside.min(HOLDERS_OUTSIDE) {
                 return Err(format!(
-                    "outside its group the student of part {} is on {holders} of {outside} disks, in a fleet undisturbed for {SETTLED:?}",
+                    "outside its group the student of part {} is on {holders} disks, {outside} others have room for it, in a fleet undisturbed for {SETTLED:?}",
                     group.part
                 ));
             }
@@ -81,13 +93,13 @@ mod tests {
         facts.push((1.0, adopted(0, plan(epoch(1, 0, 1), digest(1), vec![(digest(2), vec![node(0)])]))));
         facts.extend((0..holders).map(|h| (2.0, Fact::Stored { host: host(h + 1), students: vec![digest(2)] })));
         facts.push((at, Fact::View { host: host(0), members: Vec::new(), parts_served: 1, parts: 1 }));
-        judge(&mut StudentsSurvive::default(), facts)
+        judge(&mut StudentsSurvive::new(&[]), facts)
     }
 
     #[test]
     fn three_holders_outside_the_group_pass_and_two_do_not() {
         assert_eq!(judge_stored(3, 50.0), Ok(()));
-        assert!(judge_stored(2, 50.0).unwrap_err().contains("on 2 of 5 disks"));
+        assert!(judge_stored(2, 50.0).unwrap_err().contains("on 2 disks"));
         assert_eq!(judge_stored(0, 20.0), Ok(()), "a young fleet is excused");
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn host(host: u8) -> HostId {
 }
 
 pub(super) fn started(h: u8, generation: u64) -> Fact {
-    Fact::Started { host: host(h), node: node(h), generation: Generation(generation), memory_bytes: 1_000_000 }
+    let (memory_bytes, disk_bytes) = (1_000_000, 1_000_000);
+    Fact::Started { host: host(h), node: node(h), generation: Generation(generation), memory_bytes, disk_bytes }
 }
 
 pub(super) fn stopped(h: u8, disk: Kept) -> Fact {

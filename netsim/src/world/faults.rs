@@ -18,7 +18,7 @@ impl World {
         match fault {
             Fault::Crash { on, disk, silent } => self.each(on, |world, host| world.stop(host, false, *disk, *silent)),
             Fault::Restart { on } => self.each_of_all(on, Self::start),
-            Fault::Drain { on } => self.each(on, |world, host| world.input(host, Input::Drain)),
+            Fault::Drain { on } => self.each(on, Self::drain),
             Fault::Pause { on } => self.each(on, Self::pause),
             Fault::Resume { on } => self.each_of_all(on, Self::resume),
             Fault::Slow { on, factor } => self.each_of_all(on, |world, host| world.slow(host, *factor)),
@@ -103,6 +103,11 @@ impl World {
         for host in hosts {
             act(self, host);
         }
+    }
+
+    fn drain(&mut self, host: HostId) {
+        self.tell(Fact::Leaving { host });
+        self.input(host, Input::Drain);
     }
 
     pub(super) fn pause(&mut self, host: HostId) {
@@ -293,6 +298,7 @@ impl World {
         let spec = &mut self.network.spec;
         (spec.loss, spec.drop, spec.duplicate, spec.reorder) = (0.0, 0.0, 0.0, 0.0);
         self.runs_fail = false;
+        self.tell(Fact::RunsFail { fail: false });
         self.tell(Fact::Calm);
     }
 }

@@ -51,9 +51,9 @@ impl World {
         if !reuse || h.disk.generation == Generation(0) {
             h.disk.generation = Generation(h.disk.generation.0 + 1);
         }
-        let memory_bytes = h.spec.capability.memory_bytes;
+        let (memory_bytes, disk_bytes) = (h.spec.capability.memory_bytes, h.spec.disk_bytes);
         let mut config = config;
-        config.deployment.storage_bytes_max = h.spec.disk_bytes;
+        config.deployment.storage_bytes_max = disk_bytes;
         config.deployment.memory_bytes_max = memory_bytes;
         let manifests = models
             .iter()
@@ -71,7 +71,7 @@ impl World {
         };
         let (node, generation, life) = (start.me, start.generation, h.life);
         h.node = Some(Box::new(Node::new(start, h.time(now))));
-        self.tell(Fact::Started { host, node, generation, memory_bytes });
+        self.tell(Fact::Started { host, node, generation, memory_bytes, disk_bytes });
         self.tell_stored(host);
         self.carry_out(host);
         let wait = self.random.time(Duration::ZERO, START_WITHIN);
