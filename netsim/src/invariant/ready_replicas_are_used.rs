@@ -47,10 +47,20 @@ impl ReadyReplicasAreUsed {
         let digests: BTreeSet<_> = students.iter().filter_map(|card| card.digest()).collect();
         let settled = |since: &Instant| physics.now().since(*since) >= SETTLED;
         let holds = |ready: &BTreeMap<Digest, Instant>| digests.iter().any(|d| ready.get(d).is_some_and(settled));
-        self.ready.iter().filter(|(_, ready)| holds(ready)).map(|(host, _)| *host).find(|host| {
-            physics.are_calm(*host, coordinator, SETTLED)
-                && !physics.body(*host).is_some_and(|b| physics.was_cloned(b.node))
-        })
+        self.ready
+            .iter()
+            .filter(|(_, ready)| holds(ready))
+            .map(|(host, _)| *host)
+            .find(|host| physics.are_calm(*host, coordinator, SETTLED) && self.is_at_hand(*host, coordinator, physics))
+    }
+
+    /// Whether the coordinator had no reason not to ask it, and it none not to answer: a suspicion, be it a wrong one, is a reason.
+    fn is_at_hand(&self, replica: HostId, coordinator: HostId, physics: &Physics) -> bool {
+        let Some(body) = physics.body(replica) else { return false };
+        let lately = |at: Option<&Instant>| at.is_some_and(|at| physics.now().since(*at) < LATELY);
+        !physics.was_cloned(body.node)
+            && !lately(self.doubted.get(&(coordinator, body.node)))
+            && !lately(self.busy.get(&replica))
     }
 }
 

@@ -46,7 +46,8 @@ impl Invariant for TheDeadStayDead {
                 let at = (*generation, *incarnation);
                 match state {
                     Some(State::Down) => grave.down = Some(at),
-                    None => grave.left = self.farewells.get(member).copied(),
+                    // Without a farewell it was only forgotten: then its own word brings it back.
+                    None => (grave.left, grave.down) = (self.farewells.get(member).copied(), None),
                     Some(state @ (State::Alive | State::Suspect)) => {
                         let revives =
                             |what: &str| Err(format!("{host} holds {member:?} {state:?} at {at:?}, which {what}"));

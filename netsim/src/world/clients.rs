@@ -132,12 +132,19 @@ impl World {
         }
     }
 
-    /// Asks any host but the last one asked, whether or not it runs.
+    /// Asks any host, whether or not it runs; then another one that does.
     fn try_one(&mut self, ask: AskId) {
         let hosts: Vec<_> = self.host_ids().collect();
+        let Some(open) = self.clients.open.get(&ask) else { return };
+        let first = open.host.is_none();
+        let last = open.host;
+        let others: Vec<_> =
+            hosts.into_iter().filter(|h| Some(*h) != last && (first || self.host(*h).is_running())).collect();
         let Some(open) = self.clients.open.get_mut(&ask) else { return };
-        let others: Vec<_> = hosts.into_iter().filter(|host| Some(*host) != open.host).collect();
-        let Some(host) = self.clients.random.pick(&others).copied() else { return };
+        let Some(host) = self.clients.random.pick(&others).copied() else {
+            let tries = open.tries;
+            return self.over_or_again(ask, tries, Outcome::Lost, false);
+        };
         let (tries, image, since) = (open.tries, open.image, open.since);
         open.host = Some(host);
         let (deadline, retries) = (seconds(self.clients.spec.deadline_s), self.clients.spec.retries);
