@@ -87,7 +87,7 @@ struct RunArgs {
     /// Number of knowledge parts; needed without --fleet, and overrides the number in that file
     #[arg(long, value_name = "K", required_unless_present_any = ["fleet", "list_feature_tensors"])]
     parts: Option<usize>,
-    /// Students of every part, e.g. wrn-10-1,wrn-16-1: several make several sizes of each part; needed without --fleet
+    /// Students of every part, e.g. wrn-10-1,wrn-16-1 (or wrn-22-1, wrn-16-2); several make several sizes of each part; needed without --fleet
     #[arg(long, value_delimiter = ',', value_name = "ARCH", required_unless_present_any = ["fleet", "list_feature_tensors"])]
     zoo: Vec<Architecture>,
     /// Times a student sees every image
@@ -138,7 +138,7 @@ struct RunArgs {
     /// Goes on where an earlier run with the same settings ended
     #[arg(long)]
     resume: bool,
-    /// Trains this part alone and stops; `distill merge` joins the parts
+    /// Trains this part (from 0) alone and stops; `distill merge` joins the parts
     #[arg(long, value_name = "N")]
     part: Option<usize>,
 }
