@@ -136,7 +136,8 @@ mod tests {
     fn a_checkpoint_is_of_its_job_whatever_numbers_that_has() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("student");
-        for number in (0..200).map(|i| 74.826_24_f32 + 0.37 * i as f32) {
+        // The first two are a real mean and deviation of which one was not read back as written.
+        for number in [74.826_24, 90.856_68].into_iter().chain((0..200).map(|i| 0.37_f32 * i as f32)) {
             let job = serde_json::json!({ "mean": number });
             Checkpoint { job: job.clone(), ..checkpoint() }.save(&path).unwrap();
             assert!(Checkpoint::load(&path, &job).is_ok(), "{number}");
