@@ -63,6 +63,9 @@ fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
         (&["infer"], "FILE"),
         (&["infer", "--deadline-ms", "0", "x.npy"], "--deadline-ms"),
         (&["node", "--listen", "nowhere"], "--listen"),
+        (&["distill", "--teacher", "t.onnx", "--data", "d", "--out", "b"], "--parts <K>"),
+        (&["distill", "--teacher", "t.onnx", "--data", "d", "--out", "b", "--parts", "4"], "--zoo <ARCH>"),
+        (&["distill", "merge", "a.work", "--out", "b"], "--teacher <ONNX>"),
     ] {
         let (code, error) = failing(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {error}");
@@ -97,6 +100,46 @@ fn a_fleet_key_is_never_overwritten() {
     assert_eq!(code, Some(1));
     assert!(error.contains(&key) && error.contains("no key was made"), "{error}");
     assert_eq!(fs::read(&key).unwrap(), before);
+}
+
+#[test]
+fn programs_get_the_new_keys_place_and_fingerprint_and_nothing_of_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = text(&dir.path().join("fleet.key")).to_owned();
+    let output = rocoin(&["fleet", "init", "--json", "--key-file", &key]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fingerprint = value["fingerprint"].as_str().unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({"schema": "rocoin.fleet-init/1", "key_file": key, "fingerprint": fingerprint})
+    );
+    let secret = fs::read_to_string(&key).unwrap();
+    assert!(!secret.contains(fingerprint), "{secret}");
+
+    let again = rocoin(&["fleet", "init", "--json", "--key-file", &key]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(again.stdout.is_empty() && !again.stderr.is_empty(), "{again:?}");
+}
+
+#[test]
+fn a_distillation_that_fails_leaves_standard_output_empty_for_programs() {
+    // A build without training refuses all, one with it refuses these files: either way the reason is on standard error.
+    let files = ["--teacher", "/nowhere/t.onnx", "--data", "/nowhere", "--json"];
+    let out = tempfile::tempdir().unwrap();
+    let bundle = text(&out.path().join("bundle")).to_owned();
+    let made = ["--parts", "2", "--zoo", "wrn-10-1", "--out", &bundle];
+    for arguments in [
+        [&["distill"][..], &files, &made].concat(),
+        [&["distill"][..], &files, &["--list-feature-tensors"]].concat(),
+        [&["distill", "merge", "/nowhere.work"][..], &files, &["--out", &bundle]].concat(),
+    ] {
+        let output = rocoin(&arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty() && error.starts_with("error: "), "{arguments:?}: {error}");
+        assert!(error.contains("/nowhere") || error.contains("--features distill"), "{arguments:?}: {error}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::PlanError;
-use super::survival::PARTS_MAX;
+use super::survival::{PARTS_MAX, Survival, Weights};
 use crate::bundle::Manifest;
 use crate::id::PartId;
 
@@ -142,8 +142,22 @@ impl AccuracyTable {
         named.collect::<Vec<_>>().join(", ")
     }
 
+    /// Accuracy to be expected of the chosen `students` (an index a part) if each part is missing with probability `missing`
+    /// (0 to 1), whatever becomes of the others. Where all are missing it counts as 0, as everywhere.
+    ///
+    /// # Panics
+    /// If `students` has not one index a part.
+    pub fn expected(&self, students: &[usize], missing: f64) -> f64 {
+        let mut survival = Survival::new(students.len());
+        survival.set((0..students.len()).map(|k| (1 << k, missing)));
+        survival.expectation(&Weights::of(self, students))
+    }
+
     /// Accuracy where the parts of `present` (a bit each) are answered by the chosen `students` (an index a part).
-    pub(crate) fn of_present(&self, students: &[usize], present: usize) -> f64 {
+    ///
+    /// # Panics
+    /// If `students` has not one index a part.
+    pub fn of_present(&self, students: &[usize], present: usize) -> f64 {
         let index: usize =
             (0..self.radix.len()).filter(|k| present >> k & 1 == 1).map(|k| self.radix[k] * (students[k] + 1)).sum();
         self.accuracy[index]
@@ -208,6 +222,16 @@ pub(crate) mod tests {
         assert!((table.of_present(&[0, 1], 0b11) - 0.926).abs() < 1e-12);
         assert!((table.of_present(&[0, 1], 0b10) - 0.922).abs() < 1e-12);
         assert_eq!(table.best(), 0.93);
+    }
+
+    #[test]
+    fn parts_that_go_missing_each_on_its_own_are_weighed_by_how_likely_that_is() {
+        let table = students(2, &[(1, 1), (2, 2)]).accuracy.unwrap();
+        let [none, first, second, both] = [0b00, 0b01, 0b10, 0b11].map(|present| table.of_present(&[0, 1], present));
+        let expected = 0.01 * none + 0.09 * first + 0.09 * second + 0.81 * both;
+        assert!((table.expected(&[0, 1], 0.1) - expected).abs() < 1e-12);
+        assert_eq!(table.expected(&[0, 1], 0.0), both);
+        assert!(table.expected(&[0, 1], 1.0).abs() < 1e-12);
     }
 
     fn manifest(accuracy: serde_json::Value) -> Result<Students, String> {

@@ -5,9 +5,11 @@
 
 mod combinations;
 mod npz;
+mod selections;
 
 pub use combinations::{best, combinations};
 pub use npz::PartialLogitsError;
+pub use selections::{PART_MISSING_PROBABILITY, Selection, selections};
 
 use rocoin::bundle::StudentRef;
 

@@ -9,9 +9,31 @@ use rocoin::planner::zoo::Architecture;
 use rocoin_models::data::Validation;
 use rocoin_models::teacher::Layout;
 
+#[cfg(any(feature = "distill", test))]
+mod report;
+#[cfg(feature = "distill")]
+mod training;
+
+#[cfg(feature = "distill")]
+pub use training::run;
+
+/// The schema of `--json`.
+#[cfg(any(feature = "distill", test))]
+const SCHEMA: &str = "rocoin.distill/1";
+
 /// Distils a teacher into students, one or more for each knowledge part, and writes a bundle
+///
+/// What is made is decided by --fleet (the planner chooses parts, their sizes and a student for each), by --fleet and --zoo (the planner chooses
+/// parts and sizes; each part gets all these students), or by --parts and --zoo (equal parts, each with all these students).
+///
+/// All work is kept in OUT.work: after a crash, a kill or a full disk give the same command with --resume, which loses at most an epoch
+/// of each student in training. The bundle appears whole or not at all. At the end the accuracy on the test images is shown, with all parts
+/// and with parts missing, and with --fleet what is to be expected on that fleet.
+///
+/// Needs a build with the feature `distill`: cargo run --release --features distill -- distill …
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_version_flag = true)]
+#[command(after_help = EXAMPLES)]
 pub struct DistillArgs {
     #[command(subcommand)]
     command: Option<DistillCommand>,
@@ -19,9 +41,23 @@ pub struct DistillArgs {
     run: RunArgs,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  rocoin distill --teacher teacher.onnx --data data --fleet fleet.toml --out bundle
+  rocoin distill --teacher teacher.onnx --data data --parts 4 --zoo wrn-10-1,wrn-16-1 --out bundle
+  rocoin distill --teacher teacher.onnx --data data --list-feature-tensors
+
+Parts on several machines:
+  rocoin distill … --part 0 --out a
+  rocoin distill … --part 1 --out b
+  rocoin distill merge a.work b.work --teacher teacher.onnx --data data --out bundle";
+
 #[derive(Debug, Subcommand)]
 enum DistillCommand {
     /// Joins work folders in which parts were trained alone (--part) and makes the bundle
+    ///
+    /// Copy the work folders to one machine first. They have to be of the same teacher, data and settings, and every part has to be in one
+    /// of them; what is not finished is trained here.
     Merge(MergeArgs),
 }
 
@@ -45,14 +81,14 @@ struct RunArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     bundle: BundleArgs,
-    /// Fleet file: the planner decides parts and their sizes, and their students unless --zoo does
+    /// Fleet file (TOML): the planner decides parts and their sizes, and their students unless --zoo does
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
-    /// Number of knowledge parts
-    #[arg(long, value_name = "K")]
+    /// Number of knowledge parts; needed without --fleet, and overrides the number in that file
+    #[arg(long, value_name = "K", required_unless_present_any = ["fleet", "list_feature_tensors"])]
     parts: Option<usize>,
-    /// Students of every part, e.g. wrn-10-1,wrn-16-1; several make several sizes of each part
-    #[arg(long, value_delimiter = ',', value_name = "ARCH")]
+    /// Students of every part, e.g. wrn-10-1,wrn-16-1 (or wrn-22-1, wrn-16-2); several make several sizes of each part; needed without --fleet
+    #[arg(long, value_delimiter = ',', value_name = "ARCH", required_unless_present_any = ["fleet", "list_feature_tensors"])]
     zoo: Vec<Architecture>,
     /// Times a student sees every image
     #[arg(long, default_value_t = 12, value_name = "E")]
@@ -69,7 +105,7 @@ struct RunArgs {
     /// Where the teacher's input has its channels: nchw or nhwc [default: as its shape says]
     #[arg(long)]
     layout: Option<Layout>,
-    /// Images are (x · SCALE − mean) / std for teacher and students [default: as they are for the teacher, standardised for students]
+    /// Images become (x · SCALE − mean) / std, for teacher and students [default: as they are for the teacher, standardised for students]
     #[arg(long)]
     scale: Option<f32>,
     /// See --scale; one number, or one a channel
@@ -78,7 +114,7 @@ struct RunArgs {
     /// See --scale; one number, or one a channel
     #[arg(long, value_delimiter = ',')]
     std: Vec<f32>,
-    /// Everything drawn depends on it
+    /// Start of all randomness: the same seed gives the same parts, views and first weights
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Augmented views of every image, kept on disk [default: 8, or one an epoch]
@@ -99,10 +135,10 @@ struct RunArgs {
     /// Peak of the learning rate
     #[arg(long, default_value_t = 0.1)]
     learning_rate: f32,
-    /// Goes on where an earlier run ended
+    /// Goes on where an earlier run with the same settings ended
     #[arg(long)]
     resume: bool,
-    /// Trains this part alone and stops; `distill merge` joins the parts
+    /// Trains this part (from 0) alone and stops; `distill merge` joins the parts
     #[arg(long, value_name = "N")]
     part: Option<usize>,
 }
@@ -130,146 +166,18 @@ struct BundleArgs {
     /// Puts the bundle in the place of one that is there
     #[arg(long)]
     replace: bool,
+    /// Print JSON (schema rocoin.distill/1) at the end; progress and the table go to standard error
+    #[arg(long)]
+    json: bool,
 }
 
 /// Distils or merges.
 ///
 /// # Errors
-/// Whatever keeps the bundle from being made, and that this build has no training.
+/// That this build has no training.
 #[cfg(not(feature = "distill"))]
 pub fn run(_: DistillArgs) -> anyhow::Result<()> {
     anyhow::bail!(
         "this build has no training, which doubles the build; get it with: cargo run --release --features distill -- distill …"
     )
-}
-
-#[cfg(feature = "distill")]
-pub use training::run;
-
-#[cfg(feature = "distill")]
-mod training {
-    use std::path::{Path, PathBuf};
-
-    use anyhow::{Context as _, bail};
-    use rocoin::bundle::Preprocess;
-    use rocoin::fleet::Fleet;
-    use rocoin_models::bundle_dir::BundleDir;
-    use rocoin_models::data::Dataset;
-    use rocoin_models::distill::{Choice, DistillOptions, FinishOptions, Outcome, Progress, distill, merge, to_stderr};
-    use rocoin_models::teacher::{Teacher, TeacherOptions};
-    use rocoin_models::train::student::TrainOptions;
-
-    use super::{BundleArgs, DistillArgs, DistillCommand, RunArgs};
-
-    /// Distils or merges.
-    ///
-    /// # Errors
-    /// Whatever keeps the bundle from being made.
-    pub fn run(args: DistillArgs) -> anyhow::Result<()> {
-        let progress = to_stderr();
-        match args.command {
-            Some(DistillCommand::Merge(args)) => {
-                let bundle = merge(&args.works, &finish(args.out, args.bundle)?, &*progress)?;
-                report(&bundle, &*progress);
-            }
-            None if args.run.list_feature_tensors => list_feature_tensors(args.run)?,
-            None => match distill(&options(args.run)?, &*progress)? {
-                Outcome::Bundle(bundle) => report(&bundle, &*progress),
-                Outcome::Part { part, work } => {
-                    let work = work.display();
-                    progress
-                        .notice(&format!("part {part} is trained, in {work}; rocoin distill merge joins the parts"));
-                }
-            },
-        }
-        Ok(())
-    }
-
-    fn report(bundle: &BundleDir, progress: &dyn Progress) {
-        let path = bundle.path().display();
-        progress.notice(&format!("bundle {path}, digest {}", bundle.digest()));
-    }
-
-    fn finish(out: PathBuf, args: BundleArgs) -> anyhow::Result<FinishOptions> {
-        let BundleArgs { teacher, data, name, version, part_dropout, jobs, replace } = args;
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let command = std::env::args().skip(1).fold("rocoin".to_owned(), |line, argument| line + " " + &argument);
-        let (teacher, data) = sources(teacher, data)?;
-        let jobs = jobs.unwrap_or(cpus);
-        Ok(FinishOptions { teacher, data, out, part_dropout, jobs, name, version, replace, command })
-    }
-
-    /// The command line demands both, unless a subcommand is given.
-    fn sources(teacher: Option<PathBuf>, data: Option<PathBuf>) -> anyhow::Result<(PathBuf, PathBuf)> {
-        Ok((teacher.context("--teacher is missing")?, data.context("--data is missing")?))
-    }
-
-    fn options(args: RunArgs) -> anyhow::Result<DistillOptions> {
-        let choice = choice(&args)?;
-        let preprocess = preprocess(&args);
-        Ok(DistillOptions {
-            choice,
-            validation: args.validation.unwrap_or_default(),
-            teacher: TeacherOptions { feature_tensor: args.feature_tensor, layout: args.layout, preprocess },
-            views: args.views,
-            train: TrainOptions {
-                epochs: args.epochs,
-                batch: args.batch,
-                alpha: args.alpha,
-                temperature: args.temperature,
-                beta: args.beta,
-                learning_rate: args.learning_rate,
-                seed: args.seed,
-                ..TrainOptions::default()
-            },
-            resume: args.resume,
-            part: args.part,
-            finish: finish(args.out.context("--out is missing")?, args.bundle)?,
-        })
-    }
-
-    /// `--zoo` decides the students, else the fleet does.
-    fn choice(args: &RunArgs) -> anyhow::Result<Choice> {
-        match (&args.fleet, args.zoo.is_empty()) {
-            (Some(path), _) => {
-                let mut fleet = read_fleet(path)?;
-                fleet.plan.parts = args.parts.or(fleet.plan.parts);
-                Ok(Choice::Planned { fleet, zoo: args.zoo.clone() })
-            }
-            (None, false) => {
-                let parts = args.parts.context("--zoo needs --parts, the number of knowledge parts")?;
-                Ok(Choice::Fixed { parts, zoo: args.zoo.clone() })
-            }
-            (None, true) => {
-                bail!("give --fleet FILE, so that parts and students are planned, or --parts K and --zoo ARCH,…")
-            }
-        }
-    }
-
-    fn read_fleet(path: &Path) -> anyhow::Result<Fleet> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("--fleet {}", path.display()))?;
-        Fleet::parse(&text).with_context(|| format!("--fleet {}", path.display()))
-    }
-
-    fn preprocess(args: &RunArgs) -> Option<Preprocess> {
-        if args.scale.is_none() && args.mean.is_empty() && args.std.is_empty() {
-            return None;
-        }
-        let or = |values: &Vec<f32>, default| if values.is_empty() { vec![default] } else { values.clone() };
-        Some(Preprocess { scale: args.scale.unwrap_or(1.0), mean: or(&args.mean, 0.0), std: or(&args.std, 1.0) })
-    }
-
-    fn list_feature_tensors(args: RunArgs) -> anyhow::Result<()> {
-        let (teacher, data) = sources(args.bundle.teacher, args.bundle.data)?;
-        let data = Dataset::load(&data)?;
-        let rank = Teacher::input_rank(&teacher)?;
-        let data = if rank == Some(3) { data.into_images() } else { data };
-        for candidate in Teacher::candidates(&teacher, data.shape(), args.layout)? {
-            #[expect(clippy::print_stdout, reason = "the list is what was asked for")]
-            {
-                println!("{candidate}");
-            }
-        }
-        Ok(())
-    }
 }

@@ -9,6 +9,7 @@ pub mod node;
 pub mod plan;
 pub mod status;
 mod target;
+mod text;
 
 use std::process::ExitCode;
 

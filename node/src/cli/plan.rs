@@ -3,7 +3,6 @@
 //! Reads files and prints; talks to no mesh. A running mesh plans by itself, with what its members measure.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +14,8 @@ use rocoin::fleet::Fleet;
 use rocoin::planner::zoo::ZOO;
 use rocoin::planner::{Group, Objective, Plan, Strategy, Students, Task, plan, prospect};
 use serde_json::{Value, json};
+
+use super::text::{aligned, percent, print, print_json};
 
 /// The schema of `--json`.
 const SCHEMA: &str = "rocoin.plan/1";
@@ -87,15 +88,12 @@ fn positive(text: &str) -> Result<usize, String> {
 /// A file that cannot be read or is wrong, or a fleet without room for every part; the text says which and where.
 pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let (fleet, plan, part_sizes) = planned(args)?;
-    let text = if args.json {
-        serde_json::to_string_pretty(&to_json(&fleet, &plan))? + "\n"
+    if args.json {
+        print_json(&to_json(&fleet, &plan))?;
     } else {
-        table(&fleet, &plan, part_sizes.as_deref())
-    };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to standard output"),
-        _ => Ok(ExitCode::SUCCESS),
+        print(&table(&fleet, &plan, part_sizes.as_deref()))?;
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The fleet, its plan and, without a bundle, the sizes of the parts.
@@ -132,7 +130,7 @@ fn students(bundle: &Path) -> anyhow::Result<Students> {
 }
 
 /// Schema `rocoin.plan/1`.
-fn to_json(fleet: &Fleet, plan: &Plan) -> Value {
+pub(super) fn to_json(fleet: &Fleet, plan: &Plan) -> Value {
     let name = |device: usize| fleet.devices[device].name.as_str();
     let group = |group: &Group| {
         let replica = |replica: &rocoin::planner::Replica| json!({"device": name(replica.device), "latency_s": replica.latency_s});
@@ -222,28 +220,6 @@ fn seconds(s: f64) -> String {
         s if s < 1.0 => format!("{:.1} ms", 1e3 * s),
         s => format!("{s:.2} s"),
     }
-}
-
-/// Two digits that say something, however near to 0 or 1.
-fn percent(fraction: f64) -> String {
-    let rest = fraction.min(1.0 - fraction);
-    let digits = [1e-3, 1e-5, 1e-7, 1e-9].iter().take_while(|limit| rest > 0.0 && rest < **limit).count();
-    format!("{:.*} %", 2 + 2 * digits, 100.0 * fraction)
-}
-
-/// Columns, each as wide as its widest cell.
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
-    let widths: Vec<usize> =
-        (0..columns).map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or_default()).collect();
-    let mut text = String::new();
-    for row in rows {
-        let line: String = row.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}")).collect();
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -385,9 +361,5 @@ failure_probability = 0.1
     #[test]
     fn numbers_are_shown_in_units_of_their_size() {
         assert_eq!([4.2e-5, 0.0123, 2.5].map(seconds), ["42.0 µs", "12.3 ms", "2.50 s"]);
-        assert_eq!(
-            [0.9, 0.0025, 0.999_999, 1.0, 0.0].map(percent),
-            ["90.00 %", "0.25 %", "99.999900 %", "100.00 %", "0.00 %"]
-        );
     }
 }
