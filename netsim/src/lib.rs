@@ -13,5 +13,6 @@ pub mod model;
 pub mod physics;
 pub mod random;
 pub mod run;
+pub mod scenario;
 pub mod swarm;
 pub mod world;

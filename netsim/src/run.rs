@@ -62,6 +62,11 @@ impl Tally {
         self.outcomes.iter().filter(|(outcome, _)| outcome.is_answer()).map(|(_, count)| count).sum()
     }
 
+    /// Those that were answered with every part.
+    pub fn complete(&self) -> u64 {
+        self.outcomes.get(&Outcome::Complete).copied().unwrap_or(0)
+    }
+
     fn observe(&mut self, fact: &Fact) {
         if let Fact::Over { outcome, took, retries, right, .. } = fact {
             *self.outcomes.entry(*outcome).or_default() += 1;
