@@ -8,9 +8,11 @@
 pub mod fact;
 pub mod fault;
 pub mod harness;
+pub mod history;
 pub mod invariant;
 pub mod model;
 pub mod physics;
+pub mod picture;
 pub mod random;
 pub mod run;
 pub mod scenario;
