@@ -275,7 +275,11 @@ impl Canvas<'_> {
         let seconds = |bins: u64| (bins * bin) as f64;
         let most = bins.values().map(|counts| f64::from(counts.iter().sum::<u32>())).fold(0.0, f64::max) / seconds(1);
         let top = most.max(1e-9);
-        self.svg.text((LEFT - 10.0, self.y + 8.0), &format!("{most:.3}"), Style { anchor: "end", ..SMALL });
+        self.svg.text(
+            (LEFT - 10.0, self.y + 8.0),
+            &format!("{most:.*}", if most < 10.0 { 2 } else { 0 }),
+            Style { anchor: "end", ..SMALL },
+        );
         for (index, counts) in &bins {
             let (x, end) = (self.x(seconds(*index)), self.x(seconds(*index + 1)));
             let mut y = base;
