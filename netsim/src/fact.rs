@@ -164,6 +164,15 @@ pub enum Fact {
         /// What it is held to be; `None`: it left or was forgotten.
         state: Option<State>,
     },
+    /// A node stops sending requests to another, or may send them again.
+    Routable {
+        /// Whose.
+        host: HostId,
+        /// Of whom.
+        member: NodeId,
+        /// Whether it may.
+        routable: bool,
+    },
     /// Two devices with one identity were noticed.
     Clash {
         /// By whom.

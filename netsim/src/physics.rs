@@ -102,6 +102,7 @@ impl Physics {
             | Fact::State { .. }
             | Fact::Adopted { .. }
             | Fact::Opinion { .. }
+            | Fact::Routable { .. }
             | Fact::Clash { .. }
             | Fact::Ready { .. }
             | Fact::Stored { .. }

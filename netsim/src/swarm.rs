@@ -193,7 +193,7 @@ impl Draw {
 
     fn rare(&mut self) -> (Fault, Option<Fault>) {
         let on = self.any_host();
-        match self.random.below(4) {
+        match self.random.below(if self.clones.is_empty() { 4 } else { 3 }) {
             0 | 1 => (Fault::Drain { on }, Some(Fault::Restart { on: Target::All })),
             2 => (Fault::Deploy { on, bundle: self.random.below(2) }, None),
             _ => {
@@ -221,8 +221,8 @@ impl Draw {
             let more = self.random.below(self.hosts / 2 + 1);
             without.extend((0..more).map(|_| u32::try_from(self.random.below(self.hosts)).unwrap_or(0)));
         }
-        without.sort_unstable();
-        without.dedup();
+        let mut seen = std::collections::BTreeSet::new();
+        without.retain(|host| seen.insert(*host));
         without.truncate(self.hosts - 1);
         without
     }

@@ -2,6 +2,8 @@
 //!
 //! A record is written by its owner alone. It says nothing about load: that rides on the replies to requests.
 
+use core::net::{IpAddr, SocketAddr};
+
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::Capability;
@@ -130,6 +132,20 @@ impl Record {
         Ok(())
     }
 
+    /// [`Self::http`] as others can use it: an interface that listens everywhere is where its owner is known to be, rather on the
+    /// LAN than on loopback.
+    pub fn http_reachable(&self) -> Option<String> {
+        let http = self.http.clone()?;
+        let Ok(listens) = http.parse::<SocketAddr>() else { return Some(http) };
+        if !listens.ip().is_unspecified() {
+            return Some(http);
+        }
+        let hosts = self.addresses.iter().filter_map(|address| host(address));
+        let known = hosts.filter(|host| listens.is_ipv6() || host.is_ipv4());
+        let best = known.min_by_key(|host| (host.is_loopback(), host.is_ipv6() != listens.is_ipv6()));
+        Some(best.map_or(http, |host| SocketAddr::new(host, listens.port()).to_string()))
+    }
+
     /// Our own record, cut to the bounds that peers check, so that it is never refused.
     pub fn clamped(mut self) -> Self {
         cut(&mut self.name, NAME_BYTES_MAX);
@@ -192,6 +208,12 @@ fn count(field: &'static str, count: usize, count_max: usize) -> Result<(), Reco
 
 fn positive(field: &'static str, value: f64) -> Result<(), RecordError> {
     if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(RecordError::Impossible { field }) }
+}
+
+/// The IP address that a multiaddr begins with.
+fn host(multiaddr: &str) -> Option<IpAddr> {
+    let mut words = multiaddr.split('/').skip(1);
+    matches!(words.next()?, "ip4" | "ip6").then(|| words.next()?.parse().ok())?
 }
 
 fn cut(text: &mut String, bytes_max: usize) {
@@ -297,5 +319,20 @@ mod tests {
         newer.capability.flops_per_s = 1.2e9;
         assert!(small().differs_materially(&newer));
         assert!(small().differs_materially(&Record { draining: true, ..small() }));
+    }
+
+    #[test]
+    fn an_interface_that_listens_everywhere_is_told_at_an_address_that_others_know() {
+        let addresses = ["/ip4/127.0.0.1/tcp/4001", "/ip6/fd00::7/tcp/4001", "/ip4/10.0.0.7/tcp/4001"];
+        let told = |http: &str, addresses: &[&str]| {
+            let addresses = addresses.iter().map(|a| (*a).to_owned()).collect();
+            Record { http: Some(http.to_owned()), addresses, ..small() }.http_reachable().unwrap()
+        };
+        assert_eq!(told("0.0.0.0:8470", &addresses), "10.0.0.7:8470");
+        assert_eq!(told("[::]:8470", &addresses), "[fd00::7]:8470");
+        assert_eq!(told("[::]:8470", &addresses[2..]), "10.0.0.7:8470");
+        assert_eq!(told("0.0.0.0:8470", &addresses[..2]), "127.0.0.1:8470", "for want of anything better");
+        assert_eq!(told("0.0.0.0:8470", &["/dns/board/tcp/4001"]), "0.0.0.0:8470");
+        assert_eq!(told("127.0.0.1:8470", &addresses), "127.0.0.1:8470");
     }
 }

@@ -78,7 +78,7 @@ impl Node {
             generation: member.generation(),
             incarnation: member.incarnation(),
             capability: record.capability,
-            http: record.http.clone(),
+            http: record.http_reachable(),
             epoch: record.epoch.map(|e| e.to_string()),
             ready: self.parts_of(&record.ready),
         }
@@ -94,7 +94,7 @@ impl Node {
             generation: me.stamp.start.generation,
             incarnation: me.stamp.incarnation,
             capability: self.record.capability,
-            http: self.record.http.clone(),
+            http: self.record.http_reachable(),
             epoch: self.record.epoch.map(|e| e.to_string()),
             ready: self.parts_of(&self.record.ready),
         }

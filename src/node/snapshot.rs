@@ -86,7 +86,7 @@ pub struct MemberSnapshot {
     pub incarnation: Incarnation,
     /// What it can do.
     pub capability: Capability,
-    /// Where its HTTP interface is.
+    /// Where its HTTP interface is, as others can reach it.
     pub http: Option<String>,
     /// The plan it says it adopted, as `term.leader.sequence`.
     pub epoch: Option<String>,

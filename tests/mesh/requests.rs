@@ -106,6 +106,7 @@ fn overload_is_refused_at_once_with_a_time_to_retry_and_passes() {
     let with = |status: u16| replies.iter().filter(|r| r.status == status).count();
     println!("{CLIENTS} at once: {} answered, {} refused, {} too late", with(200), with(503), with(504));
     assert!(with(200) > 0 && with(503) > 0, "some are answered, some refused");
+    assert!(with(504) <= CLIENTS / 8, "whoever has to wait too long is told so, not kept waiting: {}", with(504));
     for reply in &replies {
         assert!(matches!(reply.status, 200 | 503 | 504), "{}: {}", reply.status, reply.body);
         if reply.status == 503 {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rocoin::bundle::Manifest;
 use rocoin::id::{Digest, NodeId, PartId};
-use rocoin::membership::State;
 use rocoin::time::{Duration, Instant};
 
 use super::Invariant;
@@ -79,7 +78,7 @@ impl Invariant for ReadyReplicasAreUsed {
                 let since = |student: &Digest| (*student, before.get(student).copied().unwrap_or(entry.at));
                 self.ready.insert(*host, students.iter().map(since).collect());
             }
-            Fact::Opinion { host, member, state, .. } if *state != Some(State::Alive) => {
+            Fact::Routable { host, member, .. } => {
                 self.doubted.insert((*host, *member), entry.at);
             }
             Fact::Load { host, waiting, .. } if *waiting > 0 => {

@@ -72,7 +72,8 @@ impl StudentsSurvive {
             let outside = all.iter().filter(|(h, node)| !group.members.contains(node) && has_room(*h)).count();
             let holds = |host: &HostId| self.stored.get(host).is_some_and(|stored| stored.contains(&group.student));
             let holders = all.iter().filter(|(host, node)| !group.members.contains(node) && holds(host)).count();
-            if holders < outside.min(HOLDERS_OUTSIDE) {
+            let is_lost = !all.iter().any(|(host, _)| holds(host));
+            if holders < outside.min(HOLDERS_OUTSIDE) && !is_lost {
                 return Err(format!(
                     "outside its group the student of part {} is on {holders} disks, {outside} others have room for it, in a fleet undisturbed for {SETTLED:?}",
                     group.part
@@ -91,6 +92,7 @@ mod tests {
     fn judge_stored(holders: u8, at: f64) -> Result<(), String> {
         let mut facts: Vec<_> = (0..6).map(|h| (0.0, started(h, 1))).collect();
         facts.push((1.0, adopted(0, plan(epoch(1, 0, 1), digest(1), vec![(digest(2), vec![node(0)])]))));
+        facts.push((2.0, Fact::Stored { host: host(0), students: vec![digest(2)] }));
         facts.extend((0..holders).map(|h| (2.0, Fact::Stored { host: host(h + 1), students: vec![digest(2)] })));
         facts.push((at, Fact::View { host: host(0), members: Vec::new(), parts_served: 1, parts: 1 }));
         judge(&mut StudentsSurvive::new(&[]), facts)

@@ -309,7 +309,11 @@ impl World {
                 let member = *member;
                 return self.tell(Fact::Clash { host, member });
             }
-            E::RecordChanged { .. } | E::Routable { .. } | E::Unroutable { .. } => return,
+            E::Routable { member } | E::Unroutable { member, .. } => {
+                let (member, routable) = (*member, matches!(event, E::Routable { .. }));
+                return self.tell(Fact::Routable { host, member, routable });
+            }
+            E::RecordChanged { .. } => return,
         };
         let Some(node) = &self.host(host).node else { return };
         let seen = node.membership().member(member);

@@ -51,24 +51,7 @@ impl Machine for Script {
     }
 
     fn snapshot(&self) -> NodeSnapshot {
-        NodeSnapshot {
-            schema: "rocoin.status/1".to_owned(),
-            name: "script".to_owned(),
-            node: NodeId([1; 32]),
-            generation: Generation(1),
-            incarnation: Incarnation(0),
-            term: Term(0),
-            leader: None,
-            epoch: None,
-            bundle: None,
-            parts: Vec::new(),
-            parts_served: 0,
-            members: Vec::new(),
-            open_requests: 0,
-            queued_jobs: 0,
-            draining: false,
-            counters: std::collections::BTreeMap::new(),
-        }
+        snapshot()
     }
 
     fn serving(&self) -> Option<Arc<Manifest>> {
@@ -77,6 +60,28 @@ impl Machine for Script {
 
     fn manifest(&self, bundle: Digest) -> Option<Arc<Manifest>> {
         self.manifests.iter().find(|(digest, _)| *digest == bundle).map(|(_, manifest)| Arc::clone(manifest))
+    }
+}
+
+/// Of a node that knows nobody.
+pub(crate) fn snapshot() -> NodeSnapshot {
+    NodeSnapshot {
+        schema: "rocoin.status/1".to_owned(),
+        name: "script".to_owned(),
+        node: NodeId([1; 32]),
+        generation: Generation(1),
+        incarnation: Incarnation(0),
+        term: Term(0),
+        leader: None,
+        epoch: None,
+        bundle: None,
+        parts: Vec::new(),
+        parts_served: 0,
+        members: Vec::new(),
+        open_requests: 0,
+        queued_jobs: 0,
+        draining: false,
+        counters: std::collections::BTreeMap::new(),
     }
 }
 

@@ -121,15 +121,8 @@ impl Link {
         let mut tasks = JoinSet::new();
         let lanes = LANES.map(|lane| {
             let (sender, queue) = mpsc::channel(QUEUE);
-            let writer = Writer {
-                link: id,
-                peer,
-                node,
-                lane,
-                streams: streams.clone(),
-                shared: shared.clone(),
-                unfinished: None,
-            };
+            let writer =
+                Writer { link: id, peer, node, lane, streams: streams.clone(), shared: shared.clone(), writing: None };
             tasks.spawn(writer.run(queue));
             sender
         });
@@ -174,8 +167,17 @@ struct Writer {
     lane: Lane,
     streams: libp2p_stream::Control,
     shared: Shared,
-    /// What was being written when the stream broke; the next stream's first.
-    unfinished: Option<Queued>,
+    /// What is being written, and whether a stream broke on it before.
+    writing: Option<(Queued, bool)>,
+}
+
+impl Drop for Writer {
+    /// The link is gone, and what was being written with it.
+    fn drop(&mut self) {
+        if self.writing.is_some() {
+            self.shared.counters.dropped(self.lane);
+        }
+    }
 }
 
 impl Writer {
@@ -212,16 +214,21 @@ impl Writer {
         stream: &mut (impl AsyncWrite + Unpin),
         queue: &mut mpsc::Receiver<Queued>,
     ) -> std::io::Result<()> {
-        if let Some(again) = self.unfinished.take() {
-            self.write(stream, &again).await.inspect_err(|_| self.shared.counters.dropped(self.lane))?;
-        }
-        while let Some(queued) = queue.recv().await {
-            if let Err(broken) = self.write(stream, &queued).await {
-                self.unfinished = Some(queued);
-                return Err(broken);
+        loop {
+            if self.writing.is_none() {
+                self.writing = queue.recv().await.map(|queued| (queued, false));
+            }
+            let Some((queued, _)) = &self.writing else { return Ok(()) };
+            match self.write(stream, queued).await {
+                Ok(()) => self.writing = None,
+                Err(broken) => {
+                    if self.writing.take_if(|(_, broke)| std::mem::replace(broke, true)).is_some() {
+                        self.shared.counters.dropped(self.lane);
+                    }
+                    return Err(broken);
+                }
             }
         }
-        Ok(())
     }
 
     async fn write(&self, stream: &mut (impl AsyncWrite + Unpin), queued: &Queued) -> std::io::Result<()> {
@@ -321,7 +328,7 @@ mod tests {
         let shared = Shared { deliver, reports: mpsc::channel(1).0, gate, counters: counters.clone() };
         let streams = libp2p_stream::Behaviour::new().new_control();
         let (peer, node) = (PeerId::random(), NodeId([1; 32]));
-        (Writer { link: 1, peer, node, lane: LANE, streams, shared, unfinished: None }, counters)
+        (Writer { link: 1, peer, node, lane: LANE, streams, shared, writing: None }, counters)
     }
 
     fn queue_of(messages: u64) -> mpsc::Receiver<Queued> {
@@ -369,5 +376,13 @@ mod tests {
         writer.write_all(&mut Vec::new(), &mut queue).await.unwrap();
         let counts = counters.lane(LANE);
         assert_eq!((counts.sent, counts.dropped), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_goes_with_its_link_is_counted_as_dropped() {
+        let (mut writer, counters) = writer();
+        assert!(writer.write_all(&mut breaks_after(&mut [0; 5]), &mut queue_of(1)).await.is_err());
+        drop(writer);
+        assert_eq!(counters.lane(LANE).dropped, 1);
     }
 }

@@ -39,7 +39,9 @@ impl Membership {
             return;
         }
         let at = (stamp.start.generation, stamp.incarnation);
-        if self.tombstones.covers(id, at, teller == id) {
+        // What comes after its link has gone was said before the member died: no word of its own that it is back.
+        let first_hand = teller == id && self.links.contains(&id);
+        if self.tombstones.covers(id, at, first_hand) {
             return;
         }
         let Some(known) = self.members.get(&id) else { return self.meet(now, teller, id, stamp, record) };
@@ -47,7 +49,7 @@ impl Membership {
         if stamp.start == start {
             self.hear_more(now, teller, id, stamp, record);
         } else if stamp.start.generation > start.generation
-            || (down && (stamp.start.generation == start.generation || teller == id))
+            || (down && (stamp.start.generation == start.generation || first_hand))
         {
             let jump = stamp.start.generation.0.saturating_sub(start.generation.0);
             if teller != id && jump > u64::from(JUMP_MAX) {

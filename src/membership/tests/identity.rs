@@ -3,7 +3,7 @@
 use super::cluster::{Cluster, id, ms, record};
 use crate::id::Generation;
 use crate::membership::message::{Claim, Kind, Message, Update};
-use crate::membership::{Config, Event, Input, Membership, Output};
+use crate::membership::{Config, Event, Input, Membership, Output, State};
 use crate::time::Instant;
 
 fn story(seed: u64) -> u64 {
@@ -90,4 +90,36 @@ fn a_restart_is_no_clash() {
     }
     assert!(cluster.is_complete());
     assert_eq!(cluster.count(|e| matches!(e, Event::IdentityClash { .. })), 0);
+}
+
+#[test]
+fn a_late_word_of_an_earlier_start_does_not_bring_back_a_member_that_is_down() {
+    let mut cluster = Cluster::at_rest(4, 5);
+    let words_of_the_first_start = first_words(clone_of(2, 1), 0);
+    cluster.kill(2);
+    cluster.restart(2);
+    cluster.connect(2, 0);
+    cluster.run(ms(2_000));
+    cluster.kill(2);
+    cluster.run(ms(10_000));
+    assert_eq!(cluster.state(0, 2), Some(State::Down));
+    for message in words_of_the_first_start {
+        cluster.forge(2, 0, message);
+    }
+    assert_eq!(cluster.state(0, 2), Some(State::Down));
+    assert_eq!(cluster.view(0, 2).unwrap().generation(), Generation(2));
+}
+
+#[test]
+fn a_device_whose_state_was_restored_from_an_older_copy_is_let_back_in_over_a_link() {
+    let mut cluster = Cluster::at_rest(4, 6);
+    cluster.kill(2);
+    cluster.run(ms(10_000));
+    assert_eq!(cluster.state(0, 2), Some(State::Down));
+    cluster.input(0, Input::LinkUp { peer: id(2) });
+    for message in first_words(clone_of(2, 0), 0) {
+        cluster.forge(2, 0, message);
+    }
+    assert_eq!(cluster.state(0, 2), Some(State::Alive));
+    assert_eq!(cluster.view(0, 2).unwrap().generation(), Generation(0));
 }

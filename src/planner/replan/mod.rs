@@ -167,11 +167,9 @@ fn best_load(state: &mut State<'_>, than: &Score) -> Option<(Assignment, Score)>
     let before = state.assignment().clone();
     let mut best: Option<(Assignment, Score)> = None;
     for k in 0..problem.parts() {
-        let students = if state.lacks(1 << k) {
-            0..problem.students.parts[k].len()
-        } else {
-            before.students[k]..before.students[k] + 1
-        };
+        let is_lacking = before.held.iter().all(|set| set >> k & 1 == 0);
+        let students =
+            if is_lacking { 0..problem.students.parts[k].len() } else { before.students[k]..before.students[k] + 1 };
         for s in students {
             let mut next = before.clone();
             next.students[k] = s;

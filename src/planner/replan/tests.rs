@@ -169,3 +169,34 @@ proptest! {
         prop_assert!(again.diff.loads() == 0, "{:?} {:?}", after.plan, again.diff);
     }
 }
+
+/// Found by the simulator (swarm seed 385): a part that was about to be traded away counted as lacking, and so grew a student that
+/// its holder has no room for.
+#[test]
+fn no_device_is_ever_given_more_than_its_memory() {
+    let sizes = [120_000, 800_000];
+    let students = modelled(4, &[(2_000_000, sizes[0]), (6_000_000, sizes[1])]);
+    let memories = [686_002, 700_000, 720_012, 950_000, 1_300_000, 3_061_935];
+    let device = |n: usize, memory: u64, failure: f64| {
+        let capability = Capability { failure_probability: failure, ..capability(1e8 * (n + 1) as f64, memory) };
+        Device { name: format!("d{n}"), capability }
+    };
+    for (i, small) in memories.iter().enumerate() {
+        for large in &memories[i..] {
+            for students_held in 0..256_usize {
+                let devices = [device(0, *small, 0.19), device(1, *large, 0.15)];
+                let holding = |n: usize, k: usize| {
+                    let held = students_held >> (4 * n + k) & 1 == 1;
+                    let student = usize::from((students_held + k + n).is_multiple_of(3));
+                    held.then_some(Holding { part: PartId(u16::try_from(k).unwrap()), student })
+                };
+                let incumbent: Holdings = (0..2).map(|n| (0..4).filter_map(|k| holding(n, k)).collect()).collect();
+                let Ok(replan) = replan(&devices, &students, &PlanOptions::default(), &incumbent) else { continue };
+                for (device, held) in devices.iter().zip(replan.plan.holdings(2)) {
+                    let bytes: u64 = held.iter().map(|h| sizes[h.student]).sum();
+                    assert!(bytes <= device.capability.memory_bytes, "{device:?} {held:?} from {incumbent:?}");
+                }
+            }
+        }
+    }
+}
