@@ -153,7 +153,8 @@ fn label(text: &str) -> String {
     if let (Some(from), Some(to)) = (value("from"), value("to")) {
         words.push(format!("{from}→{to}"));
     }
-    words.extend(value("factor").map(|factor| format!("×{}", factor.trim_end_matches(".0"))));
+    let factor = value("factor").and_then(|factor| factor.parse::<f64>().ok());
+    words.extend(factor.map(|factor| format!("×{}", (factor * 10.0).round() / 10.0)));
     words.extend((value("full").as_deref() == Some("false")).then(|| "over".to_owned()));
     words.extend(value("times").map(|times| format!("{times} times")));
     words.extend(value("bundle").map(|bundle| format!("bundle {bundle}")));

@@ -154,3 +154,31 @@ fn the_small_shipped_scenarios_meet_what_they_expect() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The page that users write scenarios from.
+const DOCS: &str = include_str!("../../../docs/simulation.md");
+
+#[test]
+fn the_example_of_the_documents_runs_and_meets_what_it_expects() {
+    let example = DOCS.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario = Scenario::parse(example).unwrap_or_else(|error| panic!("{error}"));
+    let models = scenario.synthetic().unwrap();
+    let report = crate::run::run(scenario.plan(scenario.seed, models), &mut |_| ());
+    assert!(report.violation.is_none(), "{}", report.violation.unwrap());
+    assert_eq!(scenario.expect.missed(&report), Vec::<String>::new());
+}
+
+#[test]
+fn the_documents_have_every_fault_every_invariant_and_every_scenario() {
+    let verbs = error_after("\"crash\"", "\"explode\"");
+    let verbs: Vec<_> = verbs.split('`').skip(1).step_by(2).filter(|verb| *verb != "explode").collect();
+    assert!(verbs.len() > 15, "{verbs:?}");
+    let bounds = crate::invariant::Bounds::from(&rocoin::node::Config::default());
+    let invariants = crate::invariant::Checker::new(&[], bounds).names();
+    for word in verbs.iter().chain(&invariants) {
+        assert!(DOCS.contains(&format!("\n| `{word}` |")), "{word}");
+    }
+    for (name, _) in SHIPPED {
+        assert!(DOCS.contains(&format!("`{name}`")), "{name}");
+    }
+}

@@ -69,7 +69,7 @@ struct WorldArgs {
     #[arg(value_name = "SCENARIO")]
     scenario: Option<String>,
     /// The bundle that is served, a folder or .tar, in place of the scenario's
-    #[arg(long, value_name = "DIR", requires = "scenario")]
+    #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
 }
 

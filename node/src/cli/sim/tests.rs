@@ -31,7 +31,6 @@ fn a_run_is_of_a_scenario_or_of_the_swarm() {
         &["run", "paper", "--seed", "1", "--seeds", "0..3"],
         &["run", "--swarm", "--seeds", "3..3"],
         &["run", "--swarm", "--seeds", "0..3", "--jobs", "0"],
-        &["run", "--swarm", "--seeds", "0..3", "--bundle", "b"],
         &["reproduce"],
         &["meta"],
         &["compare", "a"],
@@ -48,6 +47,7 @@ fn what_is_wrong_with_a_scenario_is_wrong_usage_and_names_file_and_line() {
     let error = Worlds::open(path.to_str(), None).unwrap_err();
     assert!(error.downcast_ref::<ConfigError>().is_some());
     assert!(error.to_string().contains("mine.toml: line 2: invalid type"), "{error}");
+    assert!(Worlds::open(None, Some(folder.path())).unwrap_err().downcast_ref::<ConfigError>().is_some());
     let error = Worlds::open(Some("nowhere.toml"), None).unwrap_err().to_string();
     assert!(error.contains("nowhere.toml") && error.contains("leader-assassin"), "{error}");
 }

@@ -35,7 +35,12 @@ pub(super) struct Played {
 impl Worlds {
     /// The swarm, or a scenario by its name or its file.
     pub(super) fn open(scenario: Option<&str>, bundle: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(argument) = scenario else { return Ok(Self::Swarm) };
+        let Some(argument) = scenario else {
+            return match bundle {
+                None => Ok(Self::Swarm),
+                Some(_) => Err(wrong("--bundle is for a scenario; the swarm makes up its own").into()),
+            };
+        };
         let shipped = SHIPPED.iter().find(|(name, _)| *name == argument).map(|(_, text)| (*text).to_owned());
         let text = match shipped {
             Some(text) => text,
