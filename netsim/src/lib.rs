@@ -13,6 +13,7 @@ pub mod invariant;
 pub mod model;
 pub mod physics;
 pub mod picture;
+pub mod planned;
 pub mod random;
 pub mod run;
 pub mod scenario;

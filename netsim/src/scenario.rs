@@ -145,12 +145,9 @@ impl Scenario {
         let file: File = toml::from_str(text).map_err(|error| source::form(text, &error))?;
         file.check(&source)?;
         let schedule = schedule::read(&source, &file.at, file.limits())?;
-        let newest = schedule.iter().map(|line| match line.fault {
-            Fault::Deploy { bundle, .. } => bundle as u64,
-            _ => 0,
-        });
+        let newest = schedule.iter().map(|line| if let Fault::Deploy { bundle, .. } = line.fault { bundle } else { 0 });
         let bundle = match file.parts() {
-            Some(parts) => Bundle::Synthetic { parts, versions: 1 + newest.max().unwrap_or(0) },
+            Some(parts) => Bundle::Synthetic { parts, versions: 1 + newest.max().unwrap_or(0) as u64 },
             None => Bundle::Folder(file.bundle.clone()),
         };
         Ok(Self {
@@ -263,7 +260,7 @@ impl File {
         self.check_load(source)?;
         self.check_node(source)?;
         self.check_recovery(source)?;
-        self.expect.check(source, self.recovery.is_some())
+        self.expect.check(source, self.recovery.is_some(), self.runs_fail)
     }
 
     fn check_hosts(&self, source: &Source<'_>) -> Result<(), ScenarioError> {

@@ -43,12 +43,10 @@ impl Members {
             Fact::Paused { host } => self.change(at_s, *host, |h| h.still = true),
             Fact::Resumed { host } => self.change(at_s, *host, |h| h.still = false),
             Fact::Link { host, up } => self.change(at_s, *host, |h| h.link_down = !up),
-            Fact::Sides { sides } => {
-                if self.sides != *sides {
-                    self.sides.clone_from(sides);
-                    let hosts: Vec<_> = self.hosts.keys().copied().collect();
-                    hosts.into_iter().for_each(|host| self.change(at_s, host, |_| ()));
-                }
+            Fact::Sides { sides } if self.sides != *sides => {
+                self.sides.clone_from(sides);
+                let hosts: Vec<_> = self.hosts.keys().copied().collect();
+                hosts.into_iter().for_each(|host| self.change(at_s, host, |_| ()));
             }
             Fact::Cut { from, to } => {
                 self.cuts.insert((*from, *to));

@@ -24,10 +24,12 @@ pub struct Expect {
     pub latency_p99_s_max: Option<f64>,
     /// From the end of faults until the mesh was one again, at most.
     pub recovery_s_max: Option<f64>,
+    /// Availability and ρ-latency are off the planner's by so many standard errors, at most; needs `runs_fail`.
+    pub as_planned_errors_max: Option<f64>,
 }
 
 impl Expect {
-    pub(super) fn check(&self, source: &Source<'_>, recovers: bool) -> Result<(), ScenarioError> {
+    pub(super) fn check(&self, source: &Source<'_>, recovers: bool, runs_fail: bool) -> Result<(), ScenarioError> {
         let shares = [
             ("answered_share_min", self.answered_share_min),
             ("complete_share_min", self.complete_share_min),
@@ -45,6 +47,13 @@ impl Expect {
         for (name, time) in times {
             let key = format!("expect.{name}");
             time.map_or(Ok(()), |t| source.check(&key, t, "a number of seconds greater than 0", |t| t > 0.0))?;
+        }
+        if let Some(errors) = self.as_planned_errors_max {
+            let key = "expect.as_planned_errors_max";
+            source.check(key, errors, "a number of standard errors greater than 0", |e| e > 0.0)?;
+            if !runs_fail {
+                return Err(source.form(key, "as_planned_errors_max without runs_fail = true: nothing fails by chance"));
+            }
         }
         if self.recovery_s_max.is_some() && !recovers {
             let what = "recovery_s_max without a [recovery] table: add one, with within_s";
@@ -76,6 +85,8 @@ impl Expect {
         demand("latency p99", quantile(tally, 0.99), self.latency_p99_s_max, false, " s");
         let recovery = report.recovered_after.map(|after| after.as_secs_f64());
         demand("recovery", recovery, self.recovery_s_max, false, " s");
+        let errors = report.agreement.map(|agreement| agreement.errors());
+        demand("off the planner's promise", errors, self.as_planned_errors_max, false, " standard errors");
         missed
     }
 }
@@ -95,12 +106,24 @@ mod tests {
 
     use super::*;
     use crate::fact::Outcome;
+    use crate::planned::{Agreement, Share};
+
+    fn agreement() -> Option<Agreement> {
+        let availability = Share { promised: 0.9, found: 0.93, error: 0.02 };
+        Some(Agreement { requests: 100, availability, latency_rho_s: None, within_latency_rho: None })
+    }
 
     fn report() -> Report {
         let outcomes = [(Outcome::Complete, 90), (Outcome::Degraded, 5), (Outcome::Lost, 5)].into();
         let latencies = (1..=95).map(Duration::from_millis).collect();
         let tally = Tally { outcomes, retried: 3, right: 76, latencies };
-        Report { violation: None, tally, ended: Instant::ZERO, recovered_after: Some(Duration::from_secs(4)) }
+        Report {
+            violation: None,
+            tally,
+            ended: Instant::ZERO,
+            recovered_after: Some(Duration::from_secs(4)),
+            agreement: agreement(),
+        }
     }
 
     #[test]
@@ -114,6 +137,7 @@ mod tests {
             latency_p50_s_max: Some(0.048),
             latency_p99_s_max: Some(0.095),
             recovery_s_max: Some(4.0),
+            as_planned_errors_max: Some(1.6),
         };
         assert_eq!(met.missed(&report()), Vec::<String>::new());
     }
@@ -128,9 +152,10 @@ mod tests {
             latency_p50_s_max: Some(0.047),
             latency_p99_s_max: Some(0.094),
             recovery_s_max: Some(3.9),
+            as_planned_errors_max: Some(1.4),
         };
         let missed = missed.missed(&report());
-        assert_eq!(missed.len(), 7, "{missed:?}");
+        assert_eq!(missed.len(), 8, "{missed:?}");
         assert_eq!(missed[1], "answered share: 0.9500, expected at least 0.96");
         assert_eq!(missed[6], "recovery: 4.0000 s, expected at most 3.9 s");
     }

@@ -106,6 +106,7 @@ fn each_wrong_line_is_named() {
         ("[recovery]\nwithin_s = 20.0\nwithout = [2]\n", "", 33, "without a [recovery] table"),
         ("answered_share_min = 0.5", "answered_share_min = 50", 35, "a share from 0 to 1"),
         ("answered_share_min", "answer_share_min", 35, "unknown field `answer_share_min`"),
+        ("answered_share_min = 0.5", "as_planned_errors_max = 3", 35, "without runs_fail = true"),
         ("[expect]", "[node]\nmin_members = 4\n\n[expect]", 35, "node.min_members is 4"),
         ("[expect]", "[expect", 34, "unclosed table"),
     ] {

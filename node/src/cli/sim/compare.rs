@@ -12,7 +12,7 @@ use crate::cli::text::{aligned, print};
 use crate::config::ConfigError;
 
 /// What is compared, in this order; the rest of a result says how it was made.
-const FIGURES: [&str; 4] = ["violations", "missed", "requests", "recovery"];
+const FIGURES: [&str; 5] = ["violations", "missed", "requests", "recovery", "planned"];
 /// What says how it was made, and may explain a difference.
 const CIRCUMSTANCES: [&str; 5] = ["configuration", "seeds", "commit", "version", "machine"];
 
@@ -44,7 +44,7 @@ fn read(path: &Path) -> Result<Value, ConfigError> {
 fn side_by_side(old: &Value, new: &Value) -> String {
     let mut rows = vec![["", "old", "new", "change"].map(str::to_owned).to_vec()];
     for figure in FIGURES {
-        let (before, after) = (flat(figure, &counted(&old[figure])), flat(figure, &counted(&new[figure])));
+        let (before, after) = (flat(figure, &counted(figure, old)), flat(figure, &counted(figure, new)));
         for key in union(&before, &after) {
             let (a, b) = (before.get(key), after.get(key));
             rows.push(vec![key.clone(), text(a), text(b), change(a, b)]);
@@ -68,9 +68,12 @@ fn side_by_side(old: &Value, new: &Value) -> String {
     format!("{}\n{differences}", aligned(&rows))
 }
 
-/// Of violations and misses, how many.
-fn counted(value: &Value) -> Value {
-    value.as_array().map_or_else(|| value.clone(), |items| Value::from(items.len()))
+/// Of violations and misses, how many; anything else as it is.
+fn counted(figure: &str, result: &Value) -> Value {
+    match result[figure].as_array() {
+        Some(items) if figure != "planned" => Value::from(items.len()),
+        _ => result[figure].clone(),
+    }
 }
 
 /// Every number and text in a value, by its path.
@@ -121,7 +124,7 @@ mod tests {
                 "schema": SCHEMA, "violations": violations, "missed": [], "commit": "abc", "seeds": {"from": 0, "to": 9},
                 "configuration": {"scenario": {"load": {"rate_per_s": rate}}},
                 "requests": {"outcomes": {"complete": complete}, "latency_p50_s": 0.02},
-                "recovery": {"max_s": null},
+                "recovery": {"max_s": null}, "planned": [],
             })
         };
         let text = side_by_side(&result(5.0, 100, &[]), &result(6.0, 150, &["one"]));

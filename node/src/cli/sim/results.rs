@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
+use rocoin_netsim::planned::{Agreement, Share};
 use rocoin_netsim::run::{Report, Tally};
 use serde_json::{Value, json};
 
@@ -53,19 +54,24 @@ pub(super) struct Results<'a> {
     simulated_s: f64,
     tally: Tally,
     recoveries_s: Vec<f64>,
+    /// Of scenarios that expect the planner's promise to hold.
+    planned: Vec<(u64, Agreement)>,
     bad: Vec<Run>,
 }
 
 impl<'a> Results<'a> {
     pub(super) fn new(worlds: &'a Worlds, seeds: Seeds, jobs: NonZeroUsize) -> Self {
-        let (tally, recoveries_s, bad) = (Tally::default(), Vec::new(), Vec::new());
-        Self { worlds, seeds, jobs, wall_s: 0.0, simulated_s: 0.0, tally, recoveries_s, bad }
+        let (tally, recoveries_s, planned, bad) = (Tally::default(), Vec::new(), Vec::new(), Vec::new());
+        Self { worlds, seeds, jobs, wall_s: 0.0, simulated_s: 0.0, tally, recoveries_s, planned, bad }
     }
 
     pub(super) fn add(&mut self, run: Run) {
         self.tally.add(&run.report.tally);
         self.simulated_s += run.report.ended.since(rocoin::time::Instant::ZERO).as_secs_f64();
         self.recoveries_s.extend(run.report.recovered_after.map(|after| after.as_secs_f64()));
+        if self.worlds.expect().as_planned_errors_max.is_some() {
+            self.planned.extend(run.report.agreement.map(|agreement| (run.seed, agreement)));
+        }
         if run.report.violation.is_some() || !run.missed.is_empty() {
             self.bad.push(run);
         }
@@ -114,6 +120,11 @@ impl<'a> Results<'a> {
         let missed = self.bad.iter().flat_map(|run| {
             run.missed.iter().map(|what| json!({"seed": run.seed, "missed": what, "reproduce": run.reproduce}))
         });
+        let planned = self.planned.iter().map(|(seed, agreement)| {
+            let mut value = json!(agreement);
+            value["seed"] = json!(seed);
+            value
+        });
         json!({
             "schema": SCHEMA,
             "command": std::env::args().collect::<Vec<_>>().join(" "),
@@ -136,6 +147,7 @@ impl<'a> Results<'a> {
                 "latency_p50_s": self.latency_s(0.5),
                 "latency_p99_s": self.latency_s(0.99),
             },
+            "planned": planned.collect::<Vec<_>>(),
             "recovery": {
                 "runs": self.recoveries_s.len(),
                 "p50_s": self.recovery_s(0.5),
@@ -164,6 +176,20 @@ impl<'a> Results<'a> {
         rows.push(vec!["latency p50".to_owned(), or_none(self.latency_s(0.5), seconds)]);
         rows.push(vec!["latency p99".to_owned(), or_none(self.latency_s(0.99), seconds)]);
         rows.push(vec!["recovery at most".to_owned(), or_none(self.recovery_s(1.0), seconds)]);
+        for (seed, agreement) in &self.planned {
+            let share = |share: Share| {
+                format!(
+                    "{} found, {} planned, standard error {}",
+                    percent(share.found),
+                    percent(share.promised),
+                    percent(share.error)
+                )
+            };
+            rows.push(vec![format!("seed {seed}: availability"), share(agreement.availability)]);
+            if let (Some(latency), Some(within)) = (agreement.latency_rho_s, agreement.within_latency_rho) {
+                rows.push(vec![format!("seed {seed}: in {latency:.1} s"), share(within)]);
+            }
+        }
         let mut text = aligned(&rows);
         let violations = self.bad.iter().filter(|run| run.report.violation.is_some()).count();
         let missed = self.bad.len() - violations;
