@@ -148,7 +148,14 @@ pub enum Fact {
         kept: bool,
         /// The plan.
         plan: Box<EpochPlan>,
-        /// Whom the node knew when it adopted it, itself included.
+    },
+    /// A leader made a plan.
+    Planned {
+        /// Where.
+        host: HostId,
+        /// The plan's.
+        epoch: Epoch,
+        /// Whom it knew then, itself included.
         known: Vec<NodeId>,
     },
     /// A node's opinion of another changed.
