@@ -114,7 +114,7 @@ pub enum Fact {
         /// The receiver.
         to: HostId,
     },
-    /// The links of a host are so bad, or well again, that nothing is demanded of it.
+    /// The links or the disk of a host are so bad, or well again, that nothing is demanded of it.
     Impaired {
         /// Which.
         host: HostId,
