@@ -62,6 +62,11 @@ pub enum Fact {
         /// They do.
         fail: bool,
     },
+    /// From now on messages vanish by chance, or do not any more.
+    MessagesVanish {
+        /// They do.
+        vanish: bool,
+    },
     /// A node is gone: it crashed, or left.
     Stopped {
         /// Where.

@@ -38,6 +38,7 @@ pub struct Physics {
     cuts: BTreeSet<(HostId, HostId)>,
     down: BTreeSet<HostId>,
     runs_fail: bool,
+    messages_vanish: bool,
 }
 
 impl Physics {
@@ -69,6 +70,7 @@ impl Physics {
             Fact::Stopped { host, .. } => self.disturb(*host, |body| body.running = false),
             Fact::Leaving { host } => self.disturb(*host, |body| body.leaving = true),
             Fact::RunsFail { fail } => self.runs_fail = *fail,
+            Fact::MessagesVanish { vanish } => self.messages_vanish = *vanish,
             Fact::Paused { host } => self.disturb(*host, |body| body.paused = true),
             Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
             Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
@@ -160,9 +162,9 @@ impl Physics {
         self.identities.get(&node).is_some_and(|hosts| hosts.len() > 1)
     }
 
-    /// Whether runs of students fail by chance.
-    pub fn runs_fail(&self) -> bool {
-        self.runs_fail
+    /// Whether an answer may fail to come by chance alone: runs fail, or messages vanish.
+    pub fn answers_vanish(&self) -> bool {
+        self.runs_fail || self.messages_vanish
     }
 
     /// Whether a host runs at its own speed with a sound link.

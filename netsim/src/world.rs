@@ -135,6 +135,9 @@ impl World {
         if self.runs_fail {
             self.tell(Fact::RunsFail { fail: true });
         }
+        if self.network.spec.drop > 0.0 {
+            self.tell(Fact::MessagesVanish { vanish: true });
+        }
         for host in self.host_ids() {
             if self.in_place {
                 self.fill_disk(host);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rocoin::id::Digest;
 use rocoin::leadership::EpochPlan;
-use rocoin::time::Duration;
+use rocoin::time::{Duration, Instant};
 
 use super::Invariant;
 use crate::fact::{Entry, Fact, HostId};
@@ -23,7 +23,8 @@ pub(super) struct StudentsSurvive {
     /// Bytes of each bundle.
     sizes: BTreeMap<Digest, u64>,
     stored: BTreeMap<HostId, BTreeSet<Digest>>,
-    plan: Option<EpochPlan>,
+    /// The greatest plan, and when it was first adopted.
+    plan: Option<(EpochPlan, Instant)>,
 }
 
 impl Invariant for StudentsSurvive {
@@ -36,8 +37,8 @@ impl Invariant for StudentsSurvive {
             Fact::Stored { host, students } => {
                 self.stored.insert(*host, students.iter().copied().collect());
             }
-            Fact::Adopted { plan, .. } if self.plan.as_ref().is_none_or(|p| p.epoch < plan.epoch) => {
-                self.plan = Some((**plan).clone());
+            Fact::Adopted { plan, .. } if self.plan.as_ref().is_none_or(|(p, _)| p.epoch < plan.epoch) => {
+                self.plan = Some(((**plan).clone(), entry.at));
             }
             Fact::View { host, .. } => {
                 // One look at a time is enough.
@@ -60,7 +61,10 @@ impl StudentsSurvive {
     }
 
     fn look(&self, physics: &Physics) -> Result<(), String> {
-        let Some(plan) = &self.plan else { return Ok(()) };
+        let Some((plan, since)) = &self.plan else { return Ok(()) };
+        if physics.now().since(*since) < SETTLED {
+            return Ok(());
+        }
         let all: Vec<_> = physics.running().map(|(host, body)| (host, body.node)).collect();
         let settled = |host: HostId| all.iter().all(|(other, _)| physics.are_calm(host, *other, SETTLED));
         if !all.iter().all(|(host, node)| settled(*host) && !physics.was_cloned(*node)) {
