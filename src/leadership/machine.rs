@@ -12,6 +12,7 @@ use super::planning::{Draft, Schedule};
 use super::port::{Event, Input, Output, Promise, ViewMember};
 use super::spread::Spread;
 use super::view::View;
+use crate::bugs::Bug;
 use crate::bundle::Manifest;
 use crate::id::{Digest, Epoch, NodeId, Term};
 use crate::time::{Duration, Instant};
@@ -78,9 +79,9 @@ impl Leadership {
         Self {
             me,
             now,
-            view: View::new(now),
+            view: View::new(config.bugs, now),
             claims: Claims::default(),
-            gate: Gate::new(durable, now),
+            gate: Gate::new(durable, config.bugs, now),
             pending: None,
             unused: None,
             leader: None,
@@ -272,6 +273,9 @@ impl Leadership {
         self.tell(now);
         if let Some(promise) = self.gate.poll(now) {
             self.outputs.push_back(Output::Persist(promise));
+            if self.config.bugs.has(Bug::AdoptUnwritten) {
+                self.on_persisted(now);
+            }
         }
     }
 
@@ -336,7 +340,10 @@ impl Leadership {
         }
         let Some(generation) = self.view.of(self.me).map(|m| m.generation) else { return };
         let highest = self.gate.highest_term();
-        let next = Term(highest.0.saturating_add(1));
+        let next = match self.config.bugs.has(Bug::ClaimSameTerm) {
+            true => highest,
+            false => Term(highest.0.saturating_add(1)),
+        };
         let term = self.unused.take().filter(|unused| *unused == highest).unwrap_or(next);
         self.gate.raise(term);
         self.pending = Some(Claim { term, leader: self.me, generation });
@@ -371,7 +378,7 @@ impl Leadership {
             return Err(format!("{count} members are alive; with fewer than {min} (min_members) nothing is planned"));
         }
         let incumbent = self.gate.greatest_plan().filter(|p| p.bundle == bundle);
-        Draft::make(members, manifest, &self.config.plan, incumbent)
+        Draft::make(members, manifest, &self.config, incumbent)
     }
 
     /// Announces a draft, if it says anything new.
