@@ -38,6 +38,8 @@ pub struct Physics {
     cuts: BTreeSet<(HostId, HostId)>,
     down: BTreeSet<HostId>,
     runs_fail: bool,
+    /// Whether each disk is well, and since when; those never spoken of always were.
+    disks: BTreeMap<HostId, (bool, Instant)>,
 }
 
 impl Physics {
@@ -50,7 +52,7 @@ impl Physics {
     pub fn observe(&mut self, entry: &Entry) {
         self.now = entry.at;
         match &entry.fact {
-            Fact::Started { host, node, generation, memory_bytes, disk_bytes } => {
+            Fact::Started { host, node, generation, memory_bytes, disk_bytes, .. } => {
                 let body = Body {
                     node: *node,
                     generation: *generation,
@@ -73,6 +75,9 @@ impl Physics {
             Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
             Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
             Fact::Impaired { host, impaired } => self.disturb(*host, |body| body.impaired = *impaired),
+            Fact::Disk { host, sound } => {
+                self.disks.insert(*host, (*sound, entry.at));
+            }
             Fact::Sides { sides } => {
                 let before = std::mem::replace(&mut self.sides, sides.clone());
                 if before != self.sides {
@@ -105,6 +110,7 @@ impl Physics {
             | Fact::Routable { .. }
             | Fact::Clash { .. }
             | Fact::Ready { .. }
+            | Fact::Fetched { .. }
             | Fact::Stored { .. }
             | Fact::Deployed { .. }
             | Fact::Asked { .. }
@@ -157,6 +163,11 @@ impl Physics {
     /// Whether more than one device ever had this identity: then little can be demanded of it.
     pub fn was_cloned(&self, node: NodeId) -> bool {
         self.identities.get(&node).is_some_and(|hosts| hosts.len() > 1)
+    }
+
+    /// Whether a host's disk has been well for so long.
+    pub fn is_disk_well(&self, host: HostId, span: Duration) -> bool {
+        self.disks.get(&host).is_none_or(|(sound, since)| *sound && self.now.since(*since) >= span)
     }
 
     /// Whether runs of students fail by chance.
