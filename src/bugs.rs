@@ -42,8 +42,8 @@ bugs! {
     BelieveVerdict = "believe-verdict",
     /// An accused member does not refute.
     NeverRefute = "never-refute",
-    /// A claim is made in the highest term seen instead of the next one.
-    ClaimSameTerm = "claim-same-term",
+    /// Who leads does not yield to a greater claim.
+    NeverYield = "never-yield",
     /// A leader's claim is followed after the leader has restarted.
     FollowOldStart = "follow-old-start",
     /// Members held down are planned with.
@@ -56,8 +56,8 @@ bugs! {
     ReuseGeneration = "reuse-generation",
     /// A plan is adopted before it is on disk.
     AdoptUnwritten = "adopt-unwritten",
-    /// The term is not written.
-    ForgetTerm = "forget-term",
+    /// A start does not read back the plan.
+    ForgetPlan = "forget-plan",
     /// A start does not read back which bundle is to be served.
     ForgetDeployment = "forget-deployment",
     /// A plan is made as if memory were unbounded.
@@ -66,8 +66,6 @@ bugs! {
     UnloadEarly = "unload-early",
     /// An artifact's hash is not checked.
     SkipHash = "skip-hash",
-    /// A holder that has become silent is not left for another.
-    WaitForHolder = "wait-for-holder",
     /// A request has no timer for its deadline.
     NoDeadline = "no-deadline",
     /// The replicas to ask are looked up anew with a new plan only.

@@ -101,6 +101,9 @@ impl Node {
     pub fn new(start: Start, now: Instant) -> Self {
         let Start { me, generation, seed, config, mut record, mut durable, artifacts, manifests } = start;
         let config = config.with_bugs_told();
+        if config.bugs.has(Bug::ForgetPlan) {
+            durable.plan = None;
+        }
         if config.bugs.has(Bug::ForgetDeployment) {
             durable.desired = None;
         }
@@ -123,7 +126,7 @@ impl Node {
             replicas: ReplicaQueue::new(config.replica),
             record,
             manifests,
-            promises: Promises::new(durable, config.bugs),
+            promises: Promises::new(durable),
             observations: Observations::default(),
             routes: Routes::new(config.bugs),
             view_is_stale: true,

@@ -281,7 +281,7 @@ impl Leadership {
 
     fn follow(&mut self, now: Instant) {
         let leader = self.claims.greatest(self.gate.term(), |claim| self.view.follows(claim));
-        if leader == self.leader {
+        if leader == self.leader || (self.leads() && self.config.bugs.has(Bug::NeverYield)) {
             return;
         }
         self.leader = leader;
@@ -340,10 +340,7 @@ impl Leadership {
         }
         let Some(generation) = self.view.of(self.me).map(|m| m.generation) else { return };
         let highest = self.gate.highest_term();
-        let next = match self.config.bugs.has(Bug::ClaimSameTerm) {
-            true => highest,
-            false => Term(highest.0.saturating_add(1)),
-        };
+        let next = Term(highest.0.saturating_add(1));
         let term = self.unused.take().filter(|unused| *unused == highest).unwrap_or(next);
         self.gate.raise(term);
         self.pending = Some(Claim { term, leader: self.me, generation });

@@ -1,7 +1,6 @@
 //! What must be on disk before it is acted on.
 
 use super::{Durable, WriteId};
-use crate::bugs::{Bug, Bugs};
 use crate::leadership;
 use crate::membership::Deployment;
 
@@ -12,19 +11,16 @@ pub(super) struct Promises {
     last: WriteId,
     /// The write that carries leadership's open promise.
     awaited: Option<WriteId>,
-    bugs: Bugs,
 }
 
 impl Promises {
-    pub(super) fn new(durable: Durable, bugs: Bugs) -> Self {
-        Self { durable, last: WriteId(0), awaited: None, bugs }
+    pub(super) fn new(durable: Durable) -> Self {
+        Self { durable, last: WriteId(0), awaited: None }
     }
 
     /// Leadership wants this on disk before it goes on.
     pub(super) fn promise(&mut self, promise: leadership::Promise) -> (WriteId, Durable) {
-        if !self.bugs.has(Bug::ForgetTerm) {
-            self.durable.term = promise.term;
-        }
+        self.durable.term = promise.term;
         self.durable.plan = promise.plan;
         let write = self.next();
         self.awaited = Some(write.0);
@@ -78,7 +74,7 @@ mod tests {
 
     #[test]
     fn an_older_write_does_not_keep_a_newer_promise() {
-        let mut promises = Promises::new(Durable::default(), Bugs::default());
+        let mut promises = Promises::new(Durable::default());
         let desired = Deployment {
             sequence: 1,
             bundle: crate::id::Digest([1; 32]),
@@ -95,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_failed_write_fails_its_promise_only() {
-        let mut promises = Promises::new(Durable::default(), Bugs::default());
+        let mut promises = Promises::new(Durable::default());
         let (write, _) = promises.promise(promise(1));
         assert!(promises.confirm(WriteId(write.0 - 1), Err("full".to_owned())).is_none());
         let failed = promises.confirm(write, Err("full".to_owned()));

@@ -94,4 +94,15 @@ mod tests {
             assert!(evidence.contains(what), "{evidence}");
         }
     }
+
+    #[test]
+    fn a_start_wants_what_its_disk_kept() {
+        let (mut start, mut told) = (started(0, 2), state(0, (2, 0, 5), None));
+        if let (Fact::Started { wanted, .. }, Fact::State { wanted: now, .. }) = (&mut start, &mut told) {
+            (*wanted, *now) = (Some(2), Some(3));
+        }
+        assert_eq!(judge(&mut CountersNeverFall::default(), vec![(0.0, start.clone()), (0.0, told)]), Ok(()));
+        let forgotten = vec![(0.0, start), (0.0, state(0, (2, 0, 5), None))];
+        assert!(judge(&mut CountersNeverFall::default(), forgotten).unwrap_err().contains("deployment"));
+    }
 }

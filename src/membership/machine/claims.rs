@@ -191,7 +191,9 @@ impl Membership {
         }
         let state = self.members.get(&id).map(Member::state);
         match state {
-            Some(State::Alive | State::Suspect) if down && self.config.bugs.has(Bug::BelieveVerdict) => self.give_up(now, id),
+            Some(State::Alive | State::Suspect) if down && self.config.bugs.has(Bug::BelieveVerdict) => {
+                self.give_up(now, id)
+            }
             Some(State::Alive) if down => self.doubt(now, id, at, by),
             Some(State::Alive | State::Suspect) => {
                 self.suspect(now, id, at, by);
