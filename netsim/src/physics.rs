@@ -193,6 +193,14 @@ impl Physics {
         self.hosts.get(&host).filter(|b| b.running).map_or(Duration::ZERO, |b| self.now.since(b.disturbed_at))
     }
 
+    /// Whether all that run are well and open to each other, and nothing has happened to any host for so long, stopped ones
+    /// included.
+    pub fn is_fleet_calm(&self, span: Duration) -> bool {
+        let is_still = |body: &Body| self.now.since(body.disturbed_at) >= span;
+        let is_whole = |host| self.is_well(host) && self.running().all(|(other, _)| self.is_open(host, other));
+        self.hosts.values().all(is_still) && self.running().all(|(host, _)| is_whole(host))
+    }
+
     /// Whether both have been well and open to each other for so long.
     pub fn are_calm(&self, a: HostId, b: HostId, span: Duration) -> bool {
         let calm = |host| self.is_well(host) && self.calm_for(host) >= span;

@@ -29,12 +29,9 @@ impl CalmMeshesAgree {
         if leads && other.is_none() {
             return Ok(());
         }
-        let is_well = |(host, node): &(HostId, NodeId)| {
-            physics.is_disk_well(*host, SETTLED)
-                && !physics.was_cloned(*node)
-                && all.iter().all(|(other, _)| physics.are_calm(*host, *other, SETTLED))
-        };
-        if !all.iter().all(is_well) {
+        let may_agree =
+            |(host, node): &(HostId, NodeId)| physics.is_disk_well(*host, SETTLED) && !physics.was_cloned(*node);
+        if !physics.is_fleet_calm(SETTLED) || !all.iter().all(may_agree) {
             return Ok(());
         }
         let first = all.first().map(|(first, _)| first.to_string()).unwrap_or_default();
@@ -105,6 +102,10 @@ mod tests {
     fn a_fleet_in_trouble_may_disagree() {
         let cut = (20.0, Fact::Cut { from: host(0), to: host(1) });
         assert_eq!(judge_leaders([2, 1, 2], vec![cut]), Ok(()));
+        assert_eq!(
+            judge_leaders([7, 7, 7], vec![(20.0, started(7, 1)), (39.0, stopped(7, crate::fact::Kept::All))]),
+            Ok(())
+        );
         let full = (20.0, Fact::Disk { host: host(1), sound: false });
         assert_eq!(judge_leaders([2, 1, 2], vec![full]), Ok(()));
     }
