@@ -36,10 +36,48 @@ macro_rules! bugs {
 }
 
 bugs! {
+    /// A farewell leaves no tombstone, so that old gossip brings back who left.
+    ForgetTombstone = "forget-tombstone",
+    /// Another's verdict "down" is believed without asking the member.
+    BelieveVerdict = "believe-verdict",
+    /// An accused member does not refute.
+    NeverRefute = "never-refute",
+    /// Who leads does not yield to a greater claim.
+    NeverYield = "never-yield",
+    /// A leader's claim is followed after the leader has restarted.
+    FollowOldStart = "follow-old-start",
+    /// Members held down are planned with.
+    PlanWithDown = "plan-with-down",
+    /// A plan of the same term is adopted even if its epoch is smaller.
+    CompareTermsOnly = "compare-terms-only",
     /// The store confirms a write before it is synced.
     SkipSync = "skip-sync",
     /// A start does not raise the generation.
     ReuseGeneration = "reuse-generation",
+    /// A plan is adopted before it is on disk.
+    AdoptUnwritten = "adopt-unwritten",
+    /// A start does not read back the plan.
+    ForgetPlan = "forget-plan",
+    /// A start does not read back which bundle is to be served.
+    ForgetDeployment = "forget-deployment",
+    /// A plan is made as if memory were unbounded.
+    IgnoreMemory = "ignore-memory",
+    /// The students of the old plan are unloaded before those of the new one are ready.
+    UnloadEarly = "unload-early",
+    /// An artifact's hash is not checked.
+    SkipHash = "skip-hash",
+    /// A request has no timer for its deadline.
+    NoDeadline = "no-deadline",
+    /// The replicas to ask are looked up anew with a new plan only.
+    StaleRouting = "stale-routing",
+    /// Requests are taken without a limit.
+    UnboundedRequests = "unbounded-requests",
+    /// A second answer for a part is added to the first.
+    DoubleMerge = "double-merge",
+    /// An open request goes on with another bundle and keeps the parts it has.
+    MixBundles = "mix-bundles",
+    /// Parts are added as they came, not in part order.
+    MergeAsCame = "merge-as-came",
 }
 
 /// Which bugs are switched on.

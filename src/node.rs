@@ -30,6 +30,7 @@ use self::promises::Promises;
 use self::routes::Routes;
 pub use self::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
 pub use self::start::Start;
+use crate::bugs::Bug;
 use crate::bundle::Manifest;
 use crate::deployment::{self, Stock};
 use crate::id::{Digest, NodeId};
@@ -106,7 +107,14 @@ fn first_request(seed: [u8; 32]) -> u64 {
 impl Node {
     /// A node that starts with what it kept. Its first outputs may be there at once.
     pub fn new(start: Start, now: Instant) -> Self {
-        let Start { me, generation, seed, config, mut record, durable, artifacts, manifests } = start;
+        let Start { me, generation, seed, config, mut record, mut durable, artifacts, manifests } = start;
+        let config = config.with_bugs_told();
+        if config.bugs.has(Bug::ForgetPlan) {
+            durable.plan = None;
+        }
+        if config.bugs.has(Bug::ForgetDeployment) {
+            durable.desired = None;
+        }
         record.epoch = durable.plan.as_ref().map(|plan| plan.epoch);
         record.desired.clone_from(&durable.desired);
         let promise = leadership::Promise { term: durable.term, plan: durable.plan.clone() };
@@ -128,7 +136,7 @@ impl Node {
             manifests,
             promises: Promises::new(durable),
             observations: Observations::default(),
-            routes: Routes::default(),
+            routes: Routes::new(config.bugs),
             view_is_stale: true,
             spoke_to_itself: false,
             draining_since: None,

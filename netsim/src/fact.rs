@@ -51,6 +51,8 @@ pub enum Fact {
         memory_bytes: u64,
         /// Room for artifacts, bytes.
         disk_bytes: u64,
+        /// The sequence of the deployment that its disk kept.
+        wanted: Option<u64>,
     },
     /// A node was told to leave.
     Leaving {
@@ -126,6 +128,22 @@ pub enum Fact {
         /// Bad or well.
         impaired: bool,
     },
+    /// A host's disk takes no more, or is slow, or is well again.
+    Disk {
+        /// Whose.
+        host: HostId,
+        /// Well.
+        sound: bool,
+    },
+    /// A node hands an artifact that it fetched to its store.
+    Fetched {
+        /// Where.
+        host: HostId,
+        /// Which.
+        artifact: Digest,
+        /// Whether the bytes are those of the artifact.
+        sound: bool,
+    },
     /// A node's own counters, after a step that changed them.
     State {
         /// Where.
@@ -142,6 +160,8 @@ pub enum Fact {
         epoch: Option<Epoch>,
         /// Whom it follows.
         leader: Option<NodeId>,
+        /// The sequence of the deployment that is to be served.
+        wanted: Option<u64>,
     },
     /// A node adopted a plan, or started with it.
     Adopted {
@@ -153,14 +173,7 @@ pub enum Fact {
         kept: bool,
         /// The plan.
         plan: Box<EpochPlan>,
-    },
-    /// A leader made a plan.
-    Planned {
-        /// Where.
-        host: HostId,
-        /// The plan's.
-        epoch: Epoch,
-        /// Whom it knew then, itself included.
+        /// Whom the node knew and had not given up, itself included: when it made the plan if it did, else when it adopted it.
         known: Vec<NodeId>,
     },
     /// A node's opinion of another changed.

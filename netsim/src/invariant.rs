@@ -1,14 +1,18 @@
 //! What must always hold, whatever goes wrong: each a judge of the facts, one file each.
 
 mod answers_are_true;
+mod calm_meshes_agree;
 mod counters_never_fall;
 mod epochs_are_unique;
 mod nobody_live_is_held_down;
+mod nobody_well_is_given_up;
 mod one_outcome_each;
+mod only_true_bytes_are_stored;
 mod plans_are_sound;
 mod plans_only_grow;
 mod queues_are_bounded;
 mod ready_replicas_are_used;
+mod replaced_before_unloaded;
 mod students_survive;
 mod the_dead_stay_dead;
 
@@ -89,6 +93,10 @@ impl Checker {
             Box::new(ready_replicas_are_used::ReadyReplicasAreUsed::new(models)),
             Box::new(the_dead_stay_dead::TheDeadStayDead::default()),
             Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown::default()),
+            Box::new(nobody_well_is_given_up::NobodyWellIsGivenUp),
+            Box::new(calm_meshes_agree::CalmMeshesAgree::default()),
+            Box::new(replaced_before_unloaded::ReplacedBeforeUnloaded::new(models)),
+            Box::new(only_true_bytes_are_stored::OnlyTrueBytesAreStored),
             Box::new(queues_are_bounded::QueuesAreBounded::new(bounds)),
             Box::new(students_survive::StudentsSurvive::new(models)),
         ];

@@ -39,6 +39,8 @@ pub struct Physics {
     down: BTreeSet<HostId>,
     runs_fail: bool,
     messages_vanish: bool,
+    /// Whether each disk is well, and since when; those never spoken of always were.
+    disks: BTreeMap<HostId, (bool, Instant)>,
 }
 
 impl Physics {
@@ -51,7 +53,7 @@ impl Physics {
     pub fn observe(&mut self, entry: &Entry) {
         self.now = entry.at;
         match &entry.fact {
-            Fact::Started { host, node, generation, memory_bytes, disk_bytes } => {
+            Fact::Started { host, node, generation, memory_bytes, disk_bytes, .. } => {
                 let body = Body {
                     node: *node,
                     generation: *generation,
@@ -75,6 +77,9 @@ impl Physics {
             Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
             Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
             Fact::Impaired { host, impaired } => self.disturb(*host, |body| body.impaired = *impaired),
+            Fact::Disk { host, sound } => {
+                self.disks.insert(*host, (*sound, entry.at));
+            }
             Fact::Sides { sides } => {
                 let before = std::mem::replace(&mut self.sides, sides.clone());
                 if before != self.sides {
@@ -103,11 +108,11 @@ impl Physics {
             Fact::Fault { .. }
             | Fact::State { .. }
             | Fact::Adopted { .. }
-            | Fact::Planned { .. }
             | Fact::Opinion { .. }
             | Fact::Routable { .. }
             | Fact::Clash { .. }
             | Fact::Ready { .. }
+            | Fact::Fetched { .. }
             | Fact::Stored { .. }
             | Fact::Deployed { .. }
             | Fact::Asked { .. }
@@ -162,6 +167,11 @@ impl Physics {
         self.identities.get(&node).is_some_and(|hosts| hosts.len() > 1)
     }
 
+    /// Whether a host's disk has been well for so long.
+    pub fn is_disk_well(&self, host: HostId, span: Duration) -> bool {
+        self.disks.get(&host).is_none_or(|(sound, since)| *sound && self.now.since(*since) >= span)
+    }
+
     /// Whether an answer may fail to come by chance alone: runs fail, or messages vanish.
     pub fn answers_vanish(&self) -> bool {
         self.runs_fail || self.messages_vanish
@@ -183,6 +193,14 @@ impl Physics {
     /// For how long nothing has happened to a host; zero if it does not run.
     pub fn calm_for(&self, host: HostId) -> Duration {
         self.hosts.get(&host).filter(|b| b.running).map_or(Duration::ZERO, |b| self.now.since(b.disturbed_at))
+    }
+
+    /// Whether all that run are well and open to each other, and nothing has happened to any host for so long, stopped ones
+    /// included.
+    pub fn is_fleet_calm(&self, span: Duration) -> bool {
+        let is_still = |body: &Body| self.now.since(body.disturbed_at) >= span;
+        let is_whole = |host| self.is_well(host) && self.running().all(|(other, _)| self.is_open(host, other));
+        self.hosts.values().all(is_still) && self.running().all(|(host, _)| is_whole(host))
     }
 
     /// Whether both have been well and open to each other for so long.

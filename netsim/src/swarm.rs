@@ -21,6 +21,12 @@ const FIRST_FAULT_S: f64 = 3.0;
 const SAFETY_S: (f64, f64) = (170.0, 230.0);
 /// The mesh then has so long to recover. Ours: a suspicion under the worst local health (8 × 1.2 s × 6), and all that follows it.
 const RECOVERY: Duration = Duration::from_secs(90);
+/// The share of worlds whose queues are short.
+const TIGHT: f64 = 0.25;
+/// The share of worlds that are left alone for a while before some hosts fail for good, and how long: longer than what the
+/// slowest invariant waits for.
+const CALM: f64 = 0.3;
+const CALM_FOR: Duration = Duration::from_secs(50);
 /// A made-up student of the least size needs 120 kB of RAM; four of them fit anywhere.
 const MEMORY_BYTES: (f64, f64) = (6e5, 6e6);
 
@@ -28,6 +34,25 @@ const MEMORY_BYTES: (f64, f64) = (6e5, 6e6);
 pub fn plan(seed: u64, bugs: Bugs) -> Plan {
     let mut draw = Draw { random: Random::new(seed, "swarm"), hosts: 0, clones: Vec::new() };
     draw.plan(seed, bugs)
+}
+
+/// Mostly those of the program; now and then so tight that they are reached.
+fn limits(seed: u64) -> rocoin::node::Config {
+    let mut random = Random::new(seed, "swarm limits");
+    let mut config = rocoin::node::Config::default();
+    if random.chance(TIGHT) {
+        config.coordinator.open_requests_max = 2 + random.below(6);
+        config.replica.queue_max = 4 + random.below(12);
+    }
+    config
+}
+
+/// Adds a while in which nothing is wrong: some invariants demand nothing before.
+fn calm_down(plan: &mut Plan) {
+    let end = Instant::ZERO + plan.safety;
+    plan.setup.schedule.retain(|line| line.at < end);
+    plan.setup.schedule.push(Scheduled { at: end, fault: Fault::Calm { without: Vec::new() } });
+    plan.safety += CALM_FOR;
 }
 
 struct Draw {
@@ -48,7 +73,7 @@ impl Draw {
             seed,
             hosts: (0..self.hosts).map(|_| self.host()).collect(),
             network: self.network(),
-            node: rocoin::node::Config::default(),
+            node: limits(seed),
             models: (0..2).map(|v| Arc::new(Model::synthetic(parts, variants + v))).collect(),
             in_place: self.random.chance(0.5),
             runs_fail: self.random.chance(0.2),
@@ -57,7 +82,11 @@ impl Draw {
             bugs,
         };
         let recovery = Recovery { without: self.without(), within: RECOVERY };
-        Plan { setup, safety: Duration::from_secs_f64(safety), recovery: Some(recovery) }
+        let mut plan = Plan { setup, safety: Duration::from_secs_f64(safety), recovery: Some(recovery) };
+        if Random::new(seed, "swarm calm").chance(CALM) {
+            calm_down(&mut plan);
+        }
+        plan
     }
 
     fn host(&mut self) -> HostSpec {
@@ -170,7 +199,8 @@ impl Draw {
                     Some(Fault::Heal),
                 )
             }
-            15 => (Fault::CorruptArtifact { on }, None),
+            // One file each: what is fetched then comes from a damaged disk now and then.
+            15 => (Fault::CorruptArtifact { on: Target::All }, None),
             16 => (Fault::DiskFull { on, full: true }, Some(Fault::DiskFull { on: again, full: false })),
             17 => (
                 Fault::DiskSlow { on, factor: self.random.log_between(2.0, 200.0) },

@@ -63,7 +63,7 @@ pub struct Setup {
     pub load: LoadSpec,
     /// What goes wrong when.
     pub schedule: Vec<Scheduled>,
-    /// Bugs of the shell that are switched on, for checking the checker.
+    /// Bugs of the nodes and of this shell that are switched on, for checking the checker.
     pub bugs: rocoin::bugs::Bugs,
 }
 
@@ -96,7 +96,8 @@ pub struct World {
 impl World {
     /// A world at time zero; all hosts start within its first moments.
     pub fn new(setup: Setup) -> Self {
-        let Setup { seed, hosts, network, node, models, in_place, runs_fail, load, schedule, bugs } = setup;
+        let Setup { seed, hosts, network, mut node, models, in_place, runs_fail, load, schedule, bugs } = setup;
+        node.bugs = bugs;
         let count = hosts.len();
         let mut random = Random::new(seed, "world");
         let network = Network::new(network, count, Random::new(seed, "network"));

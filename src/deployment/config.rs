@@ -1,5 +1,7 @@
 //! How much a node may keep.
 
+use crate::bugs::Bugs;
+
 /// How much a node may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -9,10 +11,12 @@ pub struct Config {
     /// Bytes of RAM for loaded students. Where the students of the old and the new plan do not fit together, those of
     /// the old one go first.
     pub memory_bytes_max: u64,
+    /// Known bugs that are switched on.
+    pub bugs: Bugs,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { storage_bytes_max: u64::MAX, memory_bytes_max: u64::MAX }
+        Self { storage_bytes_max: u64::MAX, memory_bytes_max: u64::MAX, bugs: Bugs::default() }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::{Answer, Event, Message, Outcome, Refusal, Request, RequestError, Route, Routing};
 use crate::blob::Blob;
+use crate::bugs::Bug;
 use crate::id::{Generation, NodeId, RequestId};
 use crate::node::ClientId;
 use crate::time::{Duration, Instant};
@@ -105,6 +106,9 @@ impl Coordinator {
 
     /// When to call [`Self::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        if self.config.bugs.has(Bug::NoDeadline) {
+            return None;
+        }
         self.deadlines.first().map(|&(at, _)| (at, "request deadline"))
     }
 
@@ -137,7 +141,7 @@ impl Coordinator {
         let counter = self.next;
         self.next += 1;
         let id = RequestId { coordinator: self.me, generation: self.generation, counter };
-        let open = Open::new(id, client, request, routing, now);
+        let open = Open::new(id, client, request, routing, self.config.bugs, now);
         self.deadlines.insert((open.deadline(), counter));
         self.clients.insert(client, counter);
         self.open.entry(counter).or_insert(open).ask_all(now, &mut self.outputs);
@@ -150,7 +154,7 @@ impl Coordinator {
         }
         let routing = self.routing.as_ref().ok_or(RequestError::NotServing)?;
         check::check(request, routing, self.config.deadline_max)?;
-        if self.open.len() >= self.config.open_requests_max {
+        if self.open.len() >= self.config.open_requests_max && !self.config.bugs.has(Bug::UnboundedRequests) {
             return Err(RequestError::Overloaded { retry_after: self.retry_after(now) });
         }
         match self.excess(now, request, routing) {

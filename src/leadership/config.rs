@@ -1,5 +1,6 @@
 //! How patient the machine is, and what it asks of a plan.
 
+use crate::bugs::Bugs;
 use crate::planner::PlanOptions;
 use crate::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub min_members: usize,
     /// What is asked of a plan.
     pub plan: PlanOptions,
+    /// Known bugs that are switched on.
+    pub bugs: Bugs,
 }
 
 impl Default for Config {
@@ -25,6 +28,7 @@ impl Default for Config {
             settle: Duration::from_millis(200), // ours: a kill of several devices is confirmed within one probe period
             min_members: 1,
             plan: PlanOptions::default(),
+            bugs: Bugs::default(),
         }
     }
 }

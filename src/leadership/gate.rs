@@ -2,6 +2,7 @@
 
 use super::plan::EpochPlan;
 use super::port::Promise;
+use crate::bugs::{Bug, Bugs};
 use crate::id::Term;
 use crate::time::{Duration, Instant};
 
@@ -15,13 +16,14 @@ pub(super) struct Gate {
     wanted: Promise,
     writing: Option<Promise>,
     retry_at: Instant,
+    bugs: Bugs,
 }
 
 impl Gate {
-    pub(super) fn new(mut written: Promise, now: Instant) -> Self {
+    pub(super) fn new(mut written: Promise, bugs: Bugs, now: Instant) -> Self {
         let plan_term = written.plan.as_ref().map_or(Term::default(), |p| p.epoch.term);
         written.term = written.term.max(plan_term);
-        Self { wanted: written.clone(), written, writing: None, retry_at: now }
+        Self { wanted: written.clone(), written, writing: None, retry_at: now, bugs }
     }
 
     /// Asks for a term to be promised; a smaller one than before changes nothing.
@@ -31,7 +33,11 @@ impl Gate {
 
     /// Asks for a plan to be adopted; false if it is not greater than the one before.
     pub(super) fn propose(&mut self, plan: EpochPlan) -> bool {
-        if self.wanted.plan.as_ref().is_some_and(|p| p.epoch >= plan.epoch) {
+        let is_known = |known: &EpochPlan| match self.bugs.has(Bug::CompareTermsOnly) {
+            true => known.epoch.term > plan.epoch.term,
+            false => known.epoch >= plan.epoch,
+        };
+        if self.wanted.plan.as_ref().is_some_and(is_known) {
             return false;
         }
         self.raise(plan.epoch.term);

@@ -12,6 +12,7 @@ use super::planning::{Draft, Schedule};
 use super::port::{Event, Input, Output, Promise, ViewMember};
 use super::spread::Spread;
 use super::view::View;
+use crate::bugs::Bug;
 use crate::bundle::Manifest;
 use crate::id::{Digest, Epoch, NodeId, Term};
 use crate::time::{Duration, Instant};
@@ -78,9 +79,9 @@ impl Leadership {
         Self {
             me,
             now,
-            view: View::new(now),
+            view: View::new(config.bugs, now),
             claims: Claims::default(),
-            gate: Gate::new(durable, now),
+            gate: Gate::new(durable, config.bugs, now),
             pending: None,
             unused: None,
             leader: None,
@@ -272,12 +273,15 @@ impl Leadership {
         self.tell(now);
         if let Some(promise) = self.gate.poll(now) {
             self.outputs.push_back(Output::Persist(promise));
+            if self.config.bugs.has(Bug::AdoptUnwritten) {
+                self.on_persisted(now);
+            }
         }
     }
 
     fn follow(&mut self, now: Instant) {
         let leader = self.claims.greatest(self.gate.term(), |claim| self.view.follows(claim));
-        if leader == self.leader {
+        if leader == self.leader || (self.leads() && self.config.bugs.has(Bug::NeverYield)) {
             return;
         }
         self.leader = leader;
@@ -371,7 +375,7 @@ impl Leadership {
             return Err(format!("{count} members are alive; with fewer than {min} (min_members) nothing is planned"));
         }
         let incumbent = self.gate.greatest_plan().filter(|p| p.bundle == bundle);
-        Draft::make(members, manifest, &self.config.plan, incumbent)
+        Draft::make(members, manifest, &self.config, incumbent)
     }
 
     /// Announces a draft, if it says anything new.

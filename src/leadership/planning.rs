@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::config::Config;
 use super::plan::{EpochPlan, PlannedGroup};
+use crate::bugs::Bug;
 use crate::bundle::Manifest;
 use crate::fleet::{Capability, Device};
 use crate::id::{Digest, NodeId, PartId};
-use crate::planner::{self, Holding, PlanOptions, Students};
+use crate::planner::{self, Holding, Students};
 use crate::time::{Duration, Instant};
 
 /// A view that changes all the time does not keep the plan waiting longer than this. Ours.
@@ -92,14 +94,20 @@ impl Draft {
     pub(super) fn make(
         members: &[Planned],
         manifest: &Manifest,
-        options: &PlanOptions,
+        config: &Config,
         incumbent: Option<&EpochPlan>,
     ) -> Result<Self, String> {
-        let device = |(id, capability): &Planned| Device { name: id.short(), capability: *capability };
+        let device = |(id, capability): &Planned| {
+            let mut capability = *capability;
+            if config.bugs.has(Bug::IgnoreMemory) {
+                capability.memory_bytes = u64::MAX;
+            }
+            Device { name: id.short(), capability }
+        };
         let devices: Vec<_> = members.iter().map(device).collect();
         let students = Students::from_manifest(manifest).map_err(|e| e.to_string())?;
         let held: Vec<_> = members.iter().map(|(id, _)| holdings(*id, manifest, incumbent)).collect();
-        let plan = planner::replan(&devices, &students, options, &held).map_err(|e| e.to_string())?.plan;
+        let plan = planner::replan(&devices, &students, &config.plan, &held).map_err(|e| e.to_string())?.plan;
         let group = |group: &planner::Group| {
             let card = manifest.parts.get(usize::from(group.part.0))?.students.get(group.student)?;
             let members = group.replicas.iter().filter_map(|r| Some(members.get(r.device)?.0)).collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::message::Claim;
 use super::port::ViewMember;
+use crate::bugs::{Bug, Bugs};
 use crate::fleet::Capability;
 use crate::id::{Generation, NodeId};
 use crate::membership::State;
@@ -29,10 +30,11 @@ pub(super) struct View {
     stable_since: Instant,
     /// Since when its first has been first.
     best_since: Instant,
+    bugs: Bugs,
 }
 
 impl View {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(bugs: Bugs, now: Instant) -> Self {
         Self {
             members: BTreeMap::new(),
             suspect_since: BTreeMap::new(),
@@ -40,6 +42,7 @@ impl View {
             candidates: Vec::new(),
             stable_since: now,
             best_since: now,
+            bugs,
         }
     }
 
@@ -81,7 +84,9 @@ impl View {
 
     /// Whether a claim may be followed: its leader is alive or only suspect, is not leaving, and has not restarted.
     pub(super) fn follows(&self, claim: &Claim) -> bool {
-        self.members.get(&claim.leader).is_some_and(|m| self.may_lead(m) && claim.generation >= m.generation)
+        let old_too = self.bugs.has(Bug::FollowOldStart);
+        let is_of_now = |m: &ViewMember| claim.generation >= m.generation || old_too;
+        self.members.get(&claim.leader).is_some_and(|m| self.may_lead(m) && is_of_now(m))
     }
 
     /// How many candidates are better than this one; `None` if it is none.
@@ -115,7 +120,7 @@ impl View {
                 let in_time = match m.state {
                     State::Alive => true,
                     State::Suspect => self.suspect_since.get(&m.id).is_none_or(|since| now < *since + SUSPECT_LONG),
-                    State::Down => false,
+                    State::Down => self.bugs.has(Bug::PlanWithDown),
                 };
                 in_time && !m.draining
             })

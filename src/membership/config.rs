@@ -1,5 +1,6 @@
 //! The timing of the failure detector. Start values from the design; each says what it trades.
 
+use crate::bugs::Bugs;
 use crate::time::Duration;
 
 /// The timing of the failure detector.
@@ -36,6 +37,8 @@ pub struct Config {
     pub dial_backoff: (Duration, Duration),
     /// A member held down is forgotten after this, and its tombstone after this again.
     pub forget_after: Duration,
+    /// Known bugs that are switched on.
+    pub bugs: Bugs,
 }
 
 impl Default for Config {
@@ -56,6 +59,7 @@ impl Default for Config {
             record_interval: Duration::from_secs(1),    // design
             dial_backoff: (Duration::from_millis(500), Duration::from_secs(5)), // ours
             forget_after: Duration::from_secs(600),     // ours: far longer than gossip lives
+            bugs: Bugs::default(),
         }
     }
 }

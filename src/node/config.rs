@@ -1,5 +1,6 @@
 //! The machines' settings, together.
 
+use crate::bugs::Bugs;
 use crate::inference::{coordinator, replica};
 use crate::{deployment, leadership, membership};
 
@@ -16,4 +17,17 @@ pub struct Config {
     pub coordinator: coordinator::Config,
     /// Limits of the work it does for others.
     pub replica: replica::Config,
+    /// Known bugs that are switched on, in all machines.
+    pub bugs: Bugs,
+}
+
+impl Config {
+    /// The same, with every machine told of the known bugs.
+    pub(super) fn with_bugs_told(mut self) -> Self {
+        self.membership.bugs = self.bugs;
+        self.leadership.bugs = self.bugs;
+        self.deployment.bugs = self.bugs;
+        self.coordinator.bugs = self.bugs;
+        self
+    }
 }

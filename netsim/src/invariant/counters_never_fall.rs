@@ -1,11 +1,11 @@
-//! Term, epoch, generation and incarnation never fall on a node, restarts included.
+//! Term, epoch, generation and incarnation never fall on a node, restarts included; nor does the deployment below what the disk kept.
 
 use std::collections::BTreeMap;
 
 use rocoin::id::{Epoch, Generation, Incarnation, NodeId, Term};
 
 use super::Invariant;
-use crate::fact::{Entry, Fact};
+use crate::fact::{Entry, Fact, HostId};
 use crate::physics::Physics;
 
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ struct Highest {
 pub(super) struct CountersNeverFall {
     highest: BTreeMap<NodeId, Highest>,
     starts: BTreeMap<NodeId, Generation>,
+    /// The deployment that each host had on its disk at its start.
+    kept: BTreeMap<HostId, Option<u64>>,
 }
 
 impl Invariant for CountersNeverFall {
@@ -28,15 +30,21 @@ impl Invariant for CountersNeverFall {
     }
 
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
-        if let Fact::Started { host, node, generation, .. } = &entry.fact {
+        if let Fact::Started { host, node, generation, wanted, .. } = &entry.fact {
+            self.kept.insert(*host, *wanted);
             let before = self.starts.insert(*node, *generation);
             if before.is_some_and(|before| before >= *generation) && !physics.was_cloned(*node) {
                 return Err(format!("{host} starts with generation {} again", generation.0));
             }
         }
-        let Fact::State { host, node, generation, incarnation, term, epoch, .. } = &entry.fact else { return Ok(()) };
+        let Fact::State { host, node, generation, incarnation, term, epoch, wanted, .. } = &entry.fact else {
+            return Ok(());
+        };
         if physics.was_cloned(*node) {
             return Ok(());
+        }
+        if let Some(kept) = self.kept.get(host).filter(|kept| wanted < *kept) {
+            return Err(format!("{host} wants deployment {wanted:?}, and its disk had kept {kept:?}"));
         }
         let new = Highest { start: (*generation, *incarnation), term: *term, epoch: *epoch };
         let Some(old) = self.highest.insert(*node, new) else { return Ok(()) };
@@ -85,5 +93,16 @@ mod tests {
             let evidence = judge(&mut CountersNeverFall::default(), facts).unwrap_err();
             assert!(evidence.contains(what), "{evidence}");
         }
+    }
+
+    #[test]
+    fn a_start_wants_what_its_disk_kept() {
+        let (mut start, mut told) = (started(0, 2), state(0, (2, 0, 5), None));
+        if let (Fact::Started { wanted, .. }, Fact::State { wanted: now, .. }) = (&mut start, &mut told) {
+            (*wanted, *now) = (Some(2), Some(3));
+        }
+        assert_eq!(judge(&mut CountersNeverFall::default(), vec![(0.0, start.clone()), (0.0, told)]), Ok(()));
+        let forgotten = vec![(0.0, start), (0.0, state(0, (2, 0, 5), None))];
+        assert!(judge(&mut CountersNeverFall::default(), forgotten).unwrap_err().contains("deployment"));
     }
 }

@@ -66,8 +66,7 @@ impl StudentsSurvive {
             return Ok(());
         }
         let all: Vec<_> = physics.running().map(|(host, body)| (host, body.node)).collect();
-        let settled = |host: HostId| all.iter().all(|(other, _)| physics.are_calm(host, *other, SETTLED));
-        if !all.iter().all(|(host, node)| settled(*host) && !physics.was_cloned(*node)) {
+        if !physics.is_fleet_calm(SETTLED) || all.iter().any(|(_, node)| physics.was_cloned(*node)) {
             return Ok(());
         }
         let size = self.sizes.get(&plan.bundle).copied().unwrap_or(0);

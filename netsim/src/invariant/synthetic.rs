@@ -33,7 +33,14 @@ pub(super) fn host(host: u8) -> HostId {
 
 pub(super) fn started(h: u8, generation: u64) -> Fact {
     let (memory_bytes, disk_bytes) = (1_000_000, 1_000_000);
-    Fact::Started { host: host(h), node: node(h), generation: Generation(generation), memory_bytes, disk_bytes }
+    Fact::Started {
+        host: host(h),
+        node: node(h),
+        generation: Generation(generation),
+        memory_bytes,
+        disk_bytes,
+        wanted: None,
+    }
 }
 
 pub(super) fn stopped(h: u8, disk: Kept) -> Fact {
@@ -54,6 +61,7 @@ pub(super) fn state(h: u8, (generation, incarnation, term): (u64, u32, u64), at:
         term: Term(term),
         epoch: at,
         leader: None,
+        wanted: None,
     }
 }
 

@@ -33,9 +33,17 @@ impl World {
             Fault::Clog { on, factor } => self.each_of_all(on, |world, host| world.clog(host, *factor)),
             Fault::Flap { on, times, down_s, up_s } => self.flap(on, *times, seconds(*down_s), seconds(*up_s)),
             Fault::CorruptArtifact { on } => self.each_of_all(on, Self::corrupt),
-            Fault::DiskFull { on, full } => self.each_of_all(on, |world, host| world.fill(host, *full)),
+            Fault::DiskFull { on, full } => {
+                self.each_of_all(on, |world, host| {
+                    world.fill(host, *full);
+                    world.tell_disk(host);
+                });
+            }
             Fault::DiskSlow { on, factor } => {
-                self.each_of_all(on, |world, host| world.host_mut(host).disk.slow = factor.max(1.0));
+                self.each_of_all(on, |world, host| {
+                    world.host_mut(host).disk.slow = factor.max(1.0);
+                    world.tell_disk(host);
+                });
             }
             Fault::ClockJump { on, by_s } => {
                 self.each_of_all(on, |world, host| world.jump_clock(host, seconds(*by_s)));
@@ -236,6 +244,12 @@ impl World {
         self.tell(Fact::Impaired { host, impaired });
     }
 
+    fn tell_disk(&mut self, host: HostId) {
+        let disk = &self.host(host).disk;
+        let sound = !disk.full && disk.slow <= 1.0;
+        self.tell(Fact::Disk { host, sound });
+    }
+
     fn flap(&mut self, target: &Target, times: u32, down: Duration, up: Duration) {
         for host in self.targets(target) {
             for i in 0..times {
@@ -297,6 +311,7 @@ impl World {
             (disk.full, disk.slow) = (false, 1.0);
             self.clog(host, 1.0);
             self.slow(host, 1.0);
+            self.tell_disk(host);
             if !without.contains(&host.0) {
                 self.start(host);
             }

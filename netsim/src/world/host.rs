@@ -48,6 +48,7 @@ pub(super) struct Told {
     pub(super) term: Term,
     pub(super) epoch: Option<Epoch>,
     pub(super) leader: Option<NodeId>,
+    pub(super) wanted: Option<u64>,
 }
 
 /// A connection as one of its ends sees it.
@@ -81,6 +82,8 @@ pub(super) struct Host {
     /// Requests that it coordinates, by the tag it knows them by.
     pub(super) clients: BTreeMap<u64, AskId>,
     pub(super) told: Option<Told>,
+    /// The plan it made last, and whom it had not given up then.
+    pub(super) drafted: Option<(Epoch, Vec<NodeId>)>,
 }
 
 impl Host {
@@ -100,6 +103,7 @@ impl Host {
             loaded: BTreeSet::new(),
             clients: BTreeMap::new(),
             told: None,
+            drafted: None,
         }
     }
 

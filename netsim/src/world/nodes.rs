@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rocoin::blob::Blob;
 use rocoin::bugs::Bug;
 use rocoin::id::{Digest, Generation, NodeId};
-use rocoin::membership::{self, Record};
+use rocoin::leadership;
+use rocoin::membership::{self, Record, State};
 use rocoin::node::{Durable, Event as NodeEvent, Input, JobId, Node, Output, Start, WriteId};
-use rocoin::time::Duration;
+use rocoin::time::{Duration, Instant};
 
 use super::World;
 use super::event::Event;
@@ -47,7 +48,7 @@ impl World {
         h.life += 1;
         h.paused = false;
         h.deferred.clear();
-        h.told = None;
+        (h.told, h.drafted) = (None, None);
         if !reuse || h.disk.generation == Generation(0) {
             h.disk.generation = Generation(h.disk.generation.0 + 1);
         }
@@ -70,8 +71,9 @@ impl World {
             manifests: manifests.collect(),
         };
         let (node, generation, life) = (start.me, start.generation, h.life);
+        let wanted = start.durable.desired.as_ref().map(|desired| desired.sequence);
         h.node = Some(Box::new(Node::new(start, h.time(now))));
-        self.tell(Fact::Started { host, node, generation, memory_bytes, disk_bytes });
+        self.tell(Fact::Started { host, node, generation, memory_bytes, disk_bytes, wanted });
         self.tell_stored(host);
         self.carry_out(host);
         let wait = self.random.time(Duration::ZERO, START_WITHIN);
@@ -175,10 +177,10 @@ impl World {
 
     /// Does all that a node wants, tells what changed, and sets its next wake-up.
     fn carry_out(&mut self, host: HostId) {
+        self.tell_state(host);
         while let Some(output) = self.host_mut(host).node.as_mut().and_then(|node| node.poll_output()) {
             self.carry_out_one(host, output);
         }
-        self.tell_state(host);
         self.set_wake(host);
     }
 
@@ -255,10 +257,12 @@ impl World {
         let disk = &self.host(host).disk;
         let wait = seconds(bytes.len(), DISK_BYTES_PER_S).mul_f64(disk.slow) + Duration::from_millis(1);
         let room = disk.used_bytes() + bytes.len() as u64 <= self.host(host).spec.disk_bytes.max(1 << 20);
+        let sound = Digest::of(bytes.as_bytes()) == artifact;
         let result = if disk.full || !room { Err("no space left on device".to_owned()) } else { Ok(()) };
         if result.is_ok() {
             self.host_mut(host).disk.artifacts.insert(artifact, bytes);
         }
+        self.tell(Fact::Fetched { host, artifact, sound });
         self.later(host, wait, Input::ArtifactStored { artifact, result });
     }
 
@@ -296,11 +300,10 @@ impl World {
                 let ready = self.host(host).node.as_ref().map(|n| n.record().ready.clone()).unwrap_or_default();
                 self.tell(Fact::Ready { host, students: ready });
             }
-            NodeEvent::Leadership(rocoin::leadership::Event::Planned { epoch, .. }) => {
-                let Some(node) = &self.host(host).node else { return };
-                let membership = node.membership();
-                let known = membership.members().map(|m| m.id()).chain([membership.me().id]).collect();
-                self.tell(Fact::Planned { host, epoch, known });
+            NodeEvent::Leadership(leadership::Event::Planned { epoch, .. }) => {
+                let h = self.host(host);
+                let drafted = h.node.as_ref().map(|node| (epoch, known(node, h.time(self.now))));
+                self.host_mut(host).drafted = drafted;
             }
             NodeEvent::Deployment(_) | NodeEvent::Leadership(_) | NodeEvent::Inference(_) => {}
         }
@@ -339,18 +342,23 @@ impl World {
             term: leadership.term(),
             epoch: leadership.plan().map(|plan| plan.epoch),
             leader: leadership.leader(),
+            wanted: node.record().desired.as_ref().map(|desired| desired.sequence),
         };
         let before = h.told;
         if before == Some(told) {
             return;
         }
         let adopted = (before.and_then(|b| b.epoch) != told.epoch).then(|| leadership.plan().cloned()).flatten();
+        let known = adopted.as_ref().map(|plan| match &h.drafted {
+            Some((epoch, known)) if *epoch == plan.epoch => known.clone(),
+            _ => known(node, h.time(self.now)),
+        });
         let id = me.id;
         self.host_mut(host).told = Some(told);
-        let Told { generation, incarnation, term, epoch, leader } = told;
-        self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader });
-        if let Some(plan) = adopted {
-            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan: Box::new(plan) });
+        let Told { generation, incarnation, term, epoch, leader, wanted } = told;
+        self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader, wanted });
+        if let (Some(plan), Some(known)) = (adopted, known) {
+            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan: Box::new(plan), known });
         }
     }
 
@@ -380,6 +388,12 @@ impl World {
             self.stop(host, true, Kept::All, false);
         }
     }
+}
+
+/// Whom a node has not given up, or only in this very step; itself included.
+fn known(node: &Node, now: Instant) -> Vec<NodeId> {
+    let up = node.membership().members().filter(|m| m.state() != State::Down || m.since() >= now).map(|m| m.id());
+    up.chain([node.membership().me().id]).collect()
 }
 
 fn record(host: HostId, spec: &super::HostSpec) -> Record {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Stock;
 use super::wants::Want;
 use crate::blob::Blob;
+use crate::bugs::Bug;
 use crate::bundle::Manifest;
 use crate::deployment::message::{CHUNK_BYTES_MAX, Message};
 use crate::deployment::port::{Event, Output};
@@ -60,7 +61,7 @@ impl Stock {
         let Some(transfer) = self.transfers.remove(&want.artifact) else { return };
         let sources = transfer.sources().clone();
         let bytes = transfer.into_bytes();
-        if Digest::of(&bytes) != want.artifact {
+        if Digest::of(&bytes) != want.artifact && !self.config.bugs.has(Bug::SkipHash) {
             for source in &sources {
                 // Of several any may be the wrong one: each gets another chance soon, and then perhaps alone.
                 match sources.len() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Stock;
+use crate::bugs::Bug;
 use crate::deployment::port::{Event, Output};
 use crate::id::Digest;
 use crate::leadership::PlannedGroup;
@@ -82,6 +83,9 @@ impl Stock {
     /// When the students of older plans go: after the grace time, as soon as the plan is served without them.
     pub(super) fn unload_due(&self) -> Option<Instant> {
         let plan = self.plan.as_ref()?;
+        if self.config.bugs.has(Bug::UnloadEarly) {
+            return (!self.superseded().is_empty()).then_some(self.adopted_at);
+        }
         if self.superseded().is_empty() || !self.plan_is_served() {
             return None;
         }

@@ -1,6 +1,7 @@
 //! What a coordinator is told, and what it wants done.
 
 use crate::blob::Blob;
+use crate::bugs::Bugs;
 use crate::id::NodeId;
 use crate::inference::{Answer, Event, Message, Request, RequestError, Routing};
 use crate::node::ClientId;
@@ -13,11 +14,13 @@ pub struct Config {
     pub open_requests_max: usize,
     /// The longest deadline that a client may set; a longer one is refused as [`RequestError::BadInput`].
     pub deadline_max: Duration,
+    /// Known bugs that are switched on.
+    pub bugs: Bugs,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { open_requests_max: 64, deadline_max: Duration::from_secs(60) }
+        Self { open_requests_max: 64, deadline_max: Duration::from_secs(60), bugs: Bugs::default() }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Output;
 use crate::blob::Blob;
+use crate::bugs::{Bug, Bugs};
 use crate::id::{Digest, Epoch, NodeId, PartId, RequestId};
 use crate::inference::{Answer, Event, Message, PartAnswer, Refusal, Request, Route, Routing, merge};
 use crate::node::ClientId;
@@ -83,10 +84,18 @@ pub(super) struct Open {
     attempts: BTreeMap<(NodeId, Digest), Attempt>,
     /// Parts that a replica had no room for.
     overloaded: BTreeSet<usize>,
+    bugs: Bugs,
 }
 
 impl Open {
-    pub(super) fn new(id: RequestId, client: ClientId, request: Request, routing: Arc<Routing>, now: Instant) -> Self {
+    pub(super) fn new(
+        id: RequestId,
+        client: ClientId,
+        request: Request,
+        routing: Arc<Routing>,
+        bugs: Bugs,
+        now: Instant,
+    ) -> Self {
         Self {
             id,
             client,
@@ -99,6 +108,7 @@ impl Open {
             next: None,
             attempts: BTreeMap::new(),
             overloaded: BTreeSet::new(),
+            bugs,
         }
     }
 
@@ -175,7 +185,10 @@ impl Open {
         attempt.state = State::Over;
         let Some(logits) = usable(blob, self.routing.bias.len()) else { return Reply::Bad };
         let first = &mut self.firsts[attempt.part];
-        if first.is_some() {
+        if let Some(first) = first {
+            if self.bugs.has(Bug::DoubleMerge) {
+                first.logits = merge(&first.logits, [logits.as_slice()]);
+            }
             return Reply::Late;
         }
         *first = Some(First { logits, student, replica: from, after: now.since(self.started), run });
@@ -205,7 +218,7 @@ impl Open {
 
     /// Follows a new routing of the same bundle; one of another is for when this one cannot be completed.
     pub(super) fn reroute(&mut self, routing: &Arc<Routing>) {
-        if routing.bundle != self.routing.bundle {
+        if routing.bundle != self.routing.bundle && !self.bugs.has(Bug::MixBundles) {
             self.next = Some(Arc::clone(routing));
             return;
         }
@@ -308,8 +321,12 @@ impl Open {
 
     pub(super) fn answer(&self, epoch: Option<Epoch>) -> Answer {
         let present = || self.firsts.iter().enumerate().filter_map(|(part, first)| Some((part, first.as_ref()?)));
+        let mut firsts: Vec<&First> = self.firsts.iter().flatten().collect();
+        if self.bugs.has(Bug::MergeAsCame) {
+            firsts.sort_by_key(|first| first.after);
+        }
         Answer {
-            logits: merge(&self.routing.bias, present().map(|(_, first)| first.logits.as_slice())),
+            logits: merge(&self.routing.bias, firsts.iter().map(|first| first.logits.as_slice())),
             bundle: self.routing.bundle,
             epoch,
             parts: present()

@@ -1,6 +1,7 @@
 //! What to believe of what is claimed.
 
 use super::*;
+use crate::bugs::Bug;
 use crate::membership::port::Claimant;
 
 /// Others can tell us of counters that are higher by this much than those we know, and no more: a wrong or hostile
@@ -166,6 +167,9 @@ impl Membership {
         by: NodeId,
         down: bool,
     ) {
+        if id == self.me && self.config.bugs.has(Bug::NeverRefute) {
+            return;
+        }
         if id == self.me {
             return self.refute(at);
         }
@@ -187,6 +191,9 @@ impl Membership {
         }
         let state = self.members.get(&id).map(Member::state);
         match state {
+            Some(State::Alive | State::Suspect) if down && self.config.bugs.has(Bug::BelieveVerdict) => {
+                self.give_up(now, id)
+            }
             Some(State::Alive) if down => self.doubt(now, id, at, by),
             Some(State::Alive | State::Suspect) => {
                 self.suspect(now, id, at, by);
@@ -230,7 +237,9 @@ impl Membership {
             }
             return;
         }
-        self.tombstones.leave(id, generation, now + self.config.forget_after);
+        if !self.config.bugs.has(Bug::ForgetTombstone) {
+            self.tombstones.leave(id, generation, now + self.config.forget_after);
+        }
         self.bury(id);
         self.tell(Update { member: id, claim: Claim::Left { generation } });
     }

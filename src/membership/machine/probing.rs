@@ -324,8 +324,6 @@ impl Membership {
                 continue;
             }
             if suspicion.witnessed {
-                member.enter(State::Down, now);
-                member.retry_at = None;
                 verdicts.push(member.id);
             } else {
                 suspicion.delay(now, Duration::ZERO, self.config.probe_interval);
@@ -333,11 +331,18 @@ impl Membership {
             }
         }
         for id in verdicts {
-            self.event(Event::Down { member: id });
-            self.settle(id);
-            let verdict = self.members.get(&id).and_then(|m| self.accusation(m));
-            verdict.into_iter().for_each(|update| self.tell(update));
+            self.give_up(now, id);
         }
+    }
+
+    pub(super) fn give_up(&mut self, now: Instant, id: NodeId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.enter(State::Down, now);
+        member.retry_at = None;
+        self.event(Event::Down { member: id });
+        self.settle(id);
+        let verdict = self.members.get(&id).and_then(|m| self.accusation(m));
+        verdict.into_iter().for_each(|update| self.tell(update));
     }
 
     /// We stood still for `late`: answers may be waiting to be read.
