@@ -96,3 +96,23 @@ impl Bugs {
         cfg!(feature = "known-bugs") && self.0 & (1 << bug as u64) != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bug_that_was_switched_on_is_on_with_the_feature_and_no_other_ever() {
+        let bugs = Bugs::only(Bug::SkipHash);
+        assert_eq!(bugs.has(Bug::SkipHash), cfg!(feature = "known-bugs"));
+        assert!(!bugs.has(Bug::SkipSync));
+        assert!(Bug::ALL.iter().all(|bug| !Bugs::default().has(*bug)));
+    }
+
+    #[test]
+    fn every_bug_has_a_name_and_a_place_of_its_own() {
+        let names: std::collections::BTreeSet<_> = Bug::ALL.iter().map(|bug| bug.name()).collect();
+        assert_eq!(names.len(), Bug::ALL.len());
+        assert!(Bug::ALL.len() <= 64, "one bit each");
+    }
+}

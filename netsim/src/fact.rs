@@ -216,8 +216,10 @@ pub enum Fact {
     Stored {
         /// Where.
         host: HostId,
-        /// How many of the students of the bundle served first, then of the second.
+        /// The students of any bundle, damaged files included: a node does not know which are.
         students: Vec<Digest>,
+        /// All artifacts, manifests too, that are not damaged.
+        sound: Vec<Digest>,
     },
     /// A bundle was given to a node.
     Deployed {

@@ -198,7 +198,7 @@ impl Run<'_> {
             }
             let well_since = self.world.now();
             if !self.world.can_be_served() {
-                return Ok(Some(well_since.since(began)));
+                return Ok(Some(well_since.since(began))); // What nobody has any more, nobody can answer with.
             }
             self.fresh = Fresh { first: Some(self.world.next_ask()), ..Fresh::default() };
             let enough = |run: &Self| run.fresh.in_full >= FRESH_REQUESTS || run.fresh.not_in_full.is_some();

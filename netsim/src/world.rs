@@ -238,6 +238,7 @@ impl World {
                 })
                 .collect();
             let (parts_served, parts) = node.parts_served();
+            self.host_mut(host).most_waiting = 0;
             self.tell(Fact::Load { host, open_requests, waiting });
             self.tell(Fact::View { host, members, parts_served, parts });
         }

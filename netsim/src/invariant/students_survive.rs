@@ -23,6 +23,7 @@ pub(super) struct StudentsSurvive {
     /// Bytes of each bundle.
     sizes: BTreeMap<Digest, u64>,
     stored: BTreeMap<HostId, BTreeSet<Digest>>,
+    sound: BTreeMap<HostId, BTreeSet<Digest>>,
     /// The greatest plan, and when it was first adopted.
     plan: Option<(EpochPlan, Instant)>,
 }
@@ -34,8 +35,9 @@ impl Invariant for StudentsSurvive {
 
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
         match &entry.fact {
-            Fact::Stored { host, students } => {
+            Fact::Stored { host, students, sound } => {
                 self.stored.insert(*host, students.iter().copied().collect());
+                self.sound.insert(*host, sound.iter().copied().collect());
             }
             Fact::Adopted { plan, .. } if self.plan.as_ref().is_none_or(|(p, _)| p.epoch < plan.epoch) => {
                 self.plan = Some(((**plan).clone(), entry.at));
@@ -57,7 +59,7 @@ impl StudentsSurvive {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
         let size = |m: &Arc<Model>| m.artifacts().values().map(|blob| blob.len() as u64).sum();
         let sizes = models.iter().map(|m| (m.digest(), size(m))).collect();
-        Self { sizes, stored: BTreeMap::new(), plan: None }
+        Self { sizes, stored: BTreeMap::new(), sound: BTreeMap::new(), plan: None }
     }
 
     fn look(&self, physics: &Physics) -> Result<(), String> {
@@ -75,7 +77,10 @@ impl StudentsSurvive {
             let outside = all.iter().filter(|(h, node)| !group.members.contains(node) && has_room(*h)).count();
             let holds = |host: &HostId| self.stored.get(host).is_some_and(|stored| stored.contains(&group.student));
             let holders = all.iter().filter(|(host, node)| !group.members.contains(node) && holds(host)).count();
-            let is_lost = !all.iter().any(|(host, _)| holds(host));
+            let can_be_had = |artifact: &Digest| {
+                all.iter().any(|(host, _)| self.sound.get(host).is_some_and(|sound| sound.contains(artifact)))
+            };
+            let is_lost = !can_be_had(&group.student) || !can_be_had(&plan.bundle);
             if holders < outside.min(HOLDERS_OUTSIDE) && !is_lost {
                 return Err(format!(
                     "outside its group the student of part {} is on {holders} disks, {outside} others have room for it, in a fleet undisturbed for {SETTLED:?}",
@@ -92,19 +97,22 @@ mod tests {
     use super::super::synthetic::*;
     use super::*;
 
-    fn judge_stored(holders: u8, at: f64) -> Result<(), String> {
+    fn judge_stored(holders: u8, at: f64, sound: &[Digest]) -> Result<(), String> {
+        let stored = |h| Fact::Stored { host: host(h), students: vec![digest(2)], sound: sound.to_vec() };
         let mut facts: Vec<_> = (0..6).map(|h| (0.0, started(h, 1))).collect();
         facts.push((1.0, adopted(0, plan(epoch(1, 0, 1), digest(1), vec![(digest(2), vec![node(0)])]))));
-        facts.push((2.0, Fact::Stored { host: host(0), students: vec![digest(2)] }));
-        facts.extend((0..holders).map(|h| (2.0, Fact::Stored { host: host(h + 1), students: vec![digest(2)] })));
+        facts.push((2.0, stored(0)));
+        facts.extend((0..holders).map(|h| (2.0, stored(h + 1))));
         facts.push((at, Fact::View { host: host(0), members: Vec::new(), parts_served: 1, parts: 1 }));
         judge(&mut StudentsSurvive::new(&[]), facts)
     }
 
     #[test]
     fn three_holders_outside_the_group_pass_and_two_do_not() {
-        assert_eq!(judge_stored(3, 50.0), Ok(()));
-        assert!(judge_stored(2, 50.0).unwrap_err().contains("on 2 disks"));
-        assert_eq!(judge_stored(0, 20.0), Ok(()), "a young fleet is excused");
+        let sound = [digest(1), digest(2)];
+        assert_eq!(judge_stored(3, 50.0, &sound), Ok(()));
+        assert!(judge_stored(2, 50.0, &sound).unwrap_err().contains("on 2 disks"));
+        assert_eq!(judge_stored(0, 20.0, &sound), Ok(()), "a young fleet is excused");
+        assert_eq!(judge_stored(2, 50.0, &sound[..1]), Ok(()), "nobody can fetch what is damaged everywhere");
     }
 }

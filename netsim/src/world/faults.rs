@@ -270,6 +270,8 @@ impl World {
         let at = self.random.below(bytes.len());
         bytes[at] ^= 1;
         artifacts.insert(digest, Blob::from(bytes));
+        self.host_mut(host).disk.damaged.insert(digest);
+        self.tell_stored(host);
     }
 
     fn jump_clock(&mut self, host: HostId, by: Duration) {

@@ -33,6 +33,8 @@ pub(super) struct Disk {
     pub(super) generation: Generation,
     pub(super) durable: Durable,
     pub(super) artifacts: BTreeMap<Digest, Blob>,
+    /// Those among them whose bytes are not what they should be.
+    pub(super) damaged: BTreeSet<Digest>,
     pub(super) full: bool,
     /// So many times slower than it should be.
     pub(super) slow: f64,
@@ -82,8 +84,10 @@ pub(super) struct Host {
     /// Requests that it coordinates, by the tag it knows them by.
     pub(super) clients: BTreeMap<u64, AskId>,
     pub(super) told: Option<Told>,
-    /// The plan it made last, and whom it had not given up then.
-    pub(super) drafted: Option<(Epoch, Vec<NodeId>)>,
+    /// The most runs that waited since the last look.
+    pub(super) most_waiting: usize,
+    /// The plans that it made and has not adopted yet, and whom it had not given up when it made them.
+    pub(super) drafted: BTreeMap<Epoch, Vec<NodeId>>,
 }
 
 impl Host {
@@ -103,7 +107,8 @@ impl Host {
             loaded: BTreeSet::new(),
             clients: BTreeMap::new(),
             told: None,
-            drafted: None,
+            most_waiting: 0,
+            drafted: BTreeMap::new(),
         }
     }
 
@@ -129,6 +134,7 @@ impl Disk {
             generation: Generation(0),
             durable: Durable::default(),
             artifacts: BTreeMap::new(),
+            damaged: BTreeSet::new(),
             full: false,
             slow: 1.0,
             busy: Instant::ZERO,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rocoin::blob::Blob;
 use rocoin::bugs::Bug;
 use rocoin::id::{Digest, Generation, NodeId};
-use rocoin::leadership;
+use rocoin::leadership::{self, EpochPlan};
 use rocoin::membership::{self, Record, State};
 use rocoin::node::{Durable, Event as NodeEvent, Input, JobId, Node, Output, Start, WriteId};
 use rocoin::time::{Duration, Instant};
@@ -48,7 +48,8 @@ impl World {
         h.life += 1;
         h.paused = false;
         h.deferred.clear();
-        (h.told, h.drafted) = (None, None);
+        h.told = None;
+        h.drafted.clear();
         if !reuse || h.disk.generation == Generation(0) {
             h.disk.generation = Generation(h.disk.generation.0 + 1);
         }
@@ -110,7 +111,9 @@ impl World {
         }
         self.deployed.insert(which);
         let artifacts = model.artifacts().iter().map(|(digest, blob)| (*digest, blob.clone()));
-        self.host_mut(host).disk.artifacts.extend(artifacts);
+        let disk = &mut self.host_mut(host).disk;
+        disk.artifacts.extend(artifacts);
+        disk.damaged.retain(|artifact| !model.artifacts().contains_key(artifact));
         self.tell(Fact::Deployed { host, bundle: model.digest() });
         self.tell_stored(host);
         self.input(host, Input::Deploy { bundle: model.digest(), manifest: Arc::clone(model.manifest()) });
@@ -181,7 +184,19 @@ impl World {
         while let Some(output) = self.host_mut(host).node.as_mut().and_then(|node| node.poll_output()) {
             self.carry_out_one(host, output);
         }
+        self.tell_peak(host);
         self.set_wake(host);
+    }
+
+    /// Tells when a queue is fuller than ever since the last look, and at least half full.
+    fn tell_peak(&mut self, host: HostId) {
+        let Some((open_requests, waiting)) = self.host(host).node.as_ref().map(|node| node.load()) else { return };
+        if waiting > self.host(host).most_waiting {
+            self.host_mut(host).most_waiting = waiting;
+            if 2 * waiting >= self.node_config.replica.queue_max {
+                self.tell(Fact::Load { host, open_requests, waiting });
+            }
+        }
     }
 
     fn carry_out_one(&mut self, host: HostId, output: Output) {
@@ -249,6 +264,7 @@ impl World {
         if result.is_err() {
             // As the shell does it: a damaged file is as good as none.
             self.host_mut(host).disk.artifacts.remove(&student);
+            self.tell_stored(host);
         }
         self.later(host, wait, Input::Loaded { student, result });
     }
@@ -260,7 +276,13 @@ impl World {
         let sound = Digest::of(bytes.as_bytes()) == artifact;
         let result = if disk.full || !room { Err("no space left on device".to_owned()) } else { Ok(()) };
         if result.is_ok() {
-            self.host_mut(host).disk.artifacts.insert(artifact, bytes);
+            let disk = &mut self.host_mut(host).disk;
+            disk.artifacts.insert(artifact, bytes);
+            if sound {
+                disk.damaged.remove(&artifact)
+            } else {
+                disk.damaged.insert(artifact)
+            };
         }
         self.tell(Fact::Fetched { host, artifact, sound });
         self.later(host, wait, Input::ArtifactStored { artifact, result });
@@ -302,8 +324,9 @@ impl World {
             }
             NodeEvent::Leadership(leadership::Event::Planned { epoch, .. }) => {
                 let h = self.host(host);
-                let drafted = h.node.as_ref().map(|node| (epoch, known(node, h.time(self.now))));
-                self.host_mut(host).drafted = drafted;
+                if let Some(known) = h.node.as_ref().map(|node| known(node, h.time(self.now))) {
+                    self.host_mut(host).drafted.insert(epoch, known);
+                }
             }
             NodeEvent::Deployment(_) | NodeEvent::Leadership(_) | NodeEvent::Inference(_) => {}
         }
@@ -349,12 +372,12 @@ impl World {
             return;
         }
         let adopted = (before.and_then(|b| b.epoch) != told.epoch).then(|| leadership.plan().cloned()).flatten();
-        let known = adopted.as_ref().map(|plan| match &h.drafted {
-            Some((epoch, known)) if *epoch == plan.epoch => known.clone(),
-            _ => known(node, h.time(self.now)),
-        });
+        let drafted = |plan: &EpochPlan| h.drafted.get(&plan.epoch).cloned();
+        let known = adopted.as_ref().map(|plan| drafted(plan).unwrap_or_else(|| known(node, h.time(self.now))));
         let id = me.id;
-        self.host_mut(host).told = Some(told);
+        let h = self.host_mut(host);
+        h.told = Some(told);
+        h.drafted.retain(|epoch, _| Some(*epoch) > told.epoch);
         let Told { generation, incarnation, term, epoch, leader, wanted } = told;
         self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader, wanted });
         if let (Some(plan), Some(known)) = (adopted, known) {
@@ -363,10 +386,11 @@ impl World {
     }
 
     pub(super) fn tell_stored(&mut self, host: HostId) {
-        let artifacts = &self.host(host).disk.artifacts;
+        let Disk { artifacts, damaged, .. } = &self.host(host).disk;
         let students = self.models.iter().flat_map(|m| m.manifest().parts.iter()).flat_map(|p| &p.students);
         let held = students.filter_map(|card| card.digest()).filter(|digest| artifacts.contains_key(digest)).collect();
-        self.tell(Fact::Stored { host, students: held });
+        let sound = artifacts.keys().filter(|artifact| !damaged.contains(artifact)).copied().collect();
+        self.tell(Fact::Stored { host, students: held, sound });
     }
 
     /// A wake-up that comes too early does no harm, so that only an earlier one is set anew.
