@@ -65,9 +65,12 @@ impl Invariant for PlansAreSound {
                 self.memories.insert(*node, *memory_bytes);
                 Ok(())
             }
-            Fact::Adopted { host, node, kept: false, plan, known } if plan.epoch.leader == *node => self
-                .judge(plan, known, physics)
-                .map_err(|why| format!("the plan {} of {host} is unsound: {why}", plan.epoch)),
+            Fact::Adopted { host, node, kept: false, plan, known }
+                if plan.epoch.leader == *node && !physics.was_cloned(*node) =>
+            {
+                self.judge(plan, known, physics)
+                    .map_err(|why| format!("the plan {} of {host} is unsound: {why}", plan.epoch))
+            }
             _ => Ok(()),
         }
     }
