@@ -61,9 +61,10 @@ impl Loads {
         self.0.remove(&student);
     }
 
-    /// Drops failures of students that nobody wants any more.
-    pub(super) fn retain_failures(&mut self, wanted: impl Fn(Digest) -> bool) {
-        self.0.retain(|student, load| !matches!(load, Load::Failed { .. }) || wanted(*student));
+    /// Forgets the failures of students that are not wanted any more; says whose.
+    pub(super) fn forget_failures(&mut self, wanted: impl Fn(Digest) -> bool) -> Vec<Digest> {
+        let is_over = |student: &Digest, load: &mut Load| matches!(load, Load::Failed { .. }) && !wanted(*student);
+        self.0.extract_if(.., is_over).map(|(student, _)| student).collect()
     }
 
     pub(super) fn is_ready(&self, student: Digest) -> bool {

@@ -56,11 +56,9 @@ impl Invariant for CalmMeshesAgree {
             Fact::State { host, leader, .. } => {
                 self.leaders.insert(*host, *leader);
             }
-            Fact::View { host, .. } => {
-                // One look at a time is enough.
-                if physics.running().next().is_some_and(|(first, _)| first == *host) {
-                    return self.look(physics);
-                }
+            // One look at a time is enough.
+            Fact::View { host, .. } if physics.running().next().is_some_and(|(first, _)| first == *host) => {
+                return self.look(physics);
             }
             _ => {}
         }

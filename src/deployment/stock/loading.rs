@@ -23,16 +23,26 @@ impl Stock {
         let Err(reason) = result else { return self.event(Event::Ready { student }) };
         self.counters.load_failures += 1;
         self.event(Event::LoadFailed { student, reason });
-        let bundle = self.planned().find(|(_, s)| *s == student).map(|(bundle, _)| bundle);
-        let elsewhere = bundle.and_then(|bundle| self.peers.holder(self.me, student, bundle));
-        if self.loads.gives_up_on(student) && elsewhere.is_some() {
+        if self.loads.gives_up_on(student) {
+            self.distrust(student);
+        }
+    }
+
+    /// Takes a student's file for damaged, if another can be had.
+    fn distrust(&mut self, student: Digest) {
+        let bundle = self.manifests.iter().find(|(_, manifest)| manifest.student(student).is_some());
+        let bundle = bundle.map(|(bundle, _)| *bundle);
+        if bundle.and_then(|bundle| self.peers.holder(self.me, student, bundle)).is_some() {
             self.held.remove(&student);
         }
     }
 
     pub(super) fn load(&mut self, now: Instant) {
         let planned: BTreeSet<_> = self.planned().map(|(_, student)| student).collect();
-        self.loads.retain_failures(|student| planned.contains(&student));
+        // Nobody will try them again, and the store may have deleted what it found damaged.
+        for student in self.loads.forget_failures(|student| planned.contains(&student)) {
+            self.distrust(student);
+        }
         for student in &planned {
             if !self.held.contains_key(student) || !self.loads.may_begin(*student, now) {
                 continue;
