@@ -1,5 +1,7 @@
 //! One member as this node sees it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::message::{Stamp, Start};
@@ -38,7 +40,7 @@ pub struct Me<'a> {
 pub struct Member {
     pub(super) id: NodeId,
     pub(super) stamp: Stamp,
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
     pub(super) state: State,
     pub(super) since: Instant,
     pub(super) linked: bool,
@@ -46,7 +48,7 @@ pub struct Member {
     /// Evidence of failure since it last answered a direct ping.
     pub(super) evidence: Option<Reason>,
     /// Runs while it is suspect.
-    pub(super) suspicion: Option<Suspicion>,
+    pub(super) suspicion: Option<Box<Suspicion>>,
     pub(super) rtt: Option<Rtt>,
     /// When this start of it was first heard of.
     pub(super) started: Instant,
@@ -62,7 +64,7 @@ pub struct Member {
 
 impl Member {
     /// Just heard of.
-    pub(super) fn new(id: NodeId, stamp: Stamp, record: Record, linked: bool, now: Instant) -> Self {
+    pub(super) fn new(id: NodeId, stamp: Stamp, record: Arc<Record>, linked: bool, now: Instant) -> Self {
         Self {
             id,
             stamp,
@@ -144,6 +146,10 @@ impl Member {
 
     pub(super) fn is_alive(&self) -> bool {
         self.state == State::Alive
+    }
+
+    pub(super) fn wants_dial(&self) -> bool {
+        self.is_up() && !self.linked
     }
 
     pub(super) fn enter(&mut self, state: State, now: Instant) {

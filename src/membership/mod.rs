@@ -13,6 +13,7 @@ mod dissemination;
 mod health;
 mod machine;
 mod member;
+mod members;
 pub mod message;
 mod port;
 mod probe;
