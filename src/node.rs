@@ -18,7 +18,7 @@ mod settle;
 mod snapshot;
 mod start;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use self::config::Config;
@@ -80,11 +80,15 @@ pub struct Node {
     replicas: ReplicaQueue,
     /// What this node tells of itself.
     record: Record,
+    /// The same, as membership was last told.
+    told: Record,
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     promises: Promises,
     observations: Observations,
     routes: Routes,
-    /// Whether the members, or what they tell, may have changed since the machines were last told.
+    /// Members that may have changed since the machines were last told.
+    changed: BTreeSet<NodeId>,
+    /// Whether one of them, or this node itself, may have changed since the machines were last told.
     view_is_stale: bool,
     /// Whether its coordinator and its replicas told each other something that is not worked off yet.
     spoke_to_itself: bool,
@@ -116,11 +120,13 @@ impl Node {
             stock: Stock::new(me, config.deployment, kept, now),
             coordinator: Coordinator::new(me, generation, config.coordinator),
             replicas: ReplicaQueue::new(config.replica),
+            told: record.clone(),
             record,
             manifests,
             promises: Promises::new(durable),
             observations: Observations::default(),
             routes: Routes::default(),
+            changed: BTreeSet::new(),
             view_is_stale: true,
             spoke_to_itself: false,
             draining_since: None,
@@ -140,13 +146,13 @@ impl Node {
             Input::LinkUp { peer } => {
                 self.membership.handle(now, membership::Input::LinkUp { peer });
                 self.leadership.handle(now, leadership::Input::LinkUp { peer });
-                self.view_is_stale = true;
+                self.note_change(peer);
             }
             Input::LinkDown { peer } => {
                 self.membership.handle(now, membership::Input::LinkDown { peer });
                 self.stock.handle(now, deployment::Input::LinkDown { peer });
                 self.coordinator.handle(now, coordinator::Input::Lost { peer });
-                self.view_is_stale = true;
+                self.note_change(peer);
             }
             Input::Request { client, request } => {
                 self.coordinator.handle(now, coordinator::Input::Request { client, request });
@@ -257,6 +263,10 @@ impl Node {
         match message {
             Message::Membership(message) => {
                 self.membership.handle(now, membership::Input::Message { from, message });
+                let round_trip = self.membership.member(from).and_then(membership::Member::rtt);
+                if round_trip.is_some_and(|round_trip| self.observations.round_trip(from, round_trip)) {
+                    self.note_change(from);
+                }
             }
             Message::Leadership(message) => {
                 self.leadership.handle(now, leadership::Input::Message { from, message });

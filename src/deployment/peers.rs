@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::port::Peer;
 use crate::id::{Digest, NodeId};
-use crate::leadership::{EpochPlan, PlannedGroup};
+use crate::leadership::PlannedGroup;
 use crate::time::{Duration, Instant};
 
 /// A holder that was silent, or said that it has nothing, is avoided for so long. Ours; a little more than a record
@@ -23,12 +23,12 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn replace(&mut self, peers: Vec<Peer>) {
-        self.peers = peers.into_iter().map(|p| (p.id, p)).collect();
+    pub(super) fn insert(&mut self, peer: Peer) {
+        self.peers.insert(peer.id, peer);
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values()
+    pub(super) fn remove(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
     }
 
     pub(super) fn link_down(&mut self, peer: NodeId) {
@@ -89,13 +89,8 @@ impl Peers {
 
     /// Whether a group has a member here or elsewhere that can answer.
     pub(super) fn serve(&self, group: &PlannedGroup) -> bool {
-        let ready = |p: &&Peer| p.routable && p.ready.contains(&group.student);
-        self.peers.values().filter(ready).any(|p| group.members.contains(&p.id))
-    }
-
-    /// Whether everybody who answers has adopted the plan.
-    pub(super) fn have_adopted(&self, plan: &EpochPlan) -> bool {
-        self.peers.values().filter(|p| p.routable).all(|p| p.epoch >= Some(plan.epoch))
+        let ready = |p: &Peer| p.routable && p.ready.contains(&group.student);
+        group.members.iter().filter_map(|member| self.peers.get(member)).any(ready)
     }
 }
 

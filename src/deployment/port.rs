@@ -6,15 +6,20 @@ use std::sync::Arc;
 use super::message::Message;
 use crate::blob::Blob;
 use crate::bundle::Manifest;
-use crate::id::{Digest, Epoch, NodeId};
+use crate::id::{Digest, NodeId};
 use crate::leadership::EpochPlan;
 use crate::membership::{Deployment, Holding, Member};
 
 /// What happens to a node.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// What the other members tell of themselves replaces what was known; given whenever it changed.
+    /// Other members that are new or tell something new; the others are as they were.
     Peers(Vec<Peer>),
+    /// Another member is no longer known.
+    Gone {
+        /// Who.
+        peer: NodeId,
+    },
     /// A peer's message. The link below vouches for `from`.
     Message {
         /// Who sent it.
@@ -89,8 +94,6 @@ pub struct Peer {
     pub bundles: Vec<Holding>,
     /// The students it has loaded, by its own record.
     pub ready: Vec<Digest>,
-    /// The plan it has adopted, by its own record.
-    pub epoch: Option<Epoch>,
     /// The newest deployment it knows of, by its own record.
     pub desired: Option<Deployment>,
 }
@@ -103,7 +106,6 @@ impl From<&Member> for Peer {
             routable: member.is_routable(),
             bundles: record.bundles.clone(),
             ready: record.ready.clone(),
-            epoch: record.epoch,
             desired: record.desired.clone(),
         }
     }

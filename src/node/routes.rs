@@ -4,16 +4,24 @@
 //! counts, whatever its epoch: a re-plan or a healed partition never takes a ready replica away. All parts of one answer
 //! come from one bundle; while a new bundle is being loaded, the old one answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::bundle::Manifest;
 use crate::id::{Digest, Epoch, NodeId};
 use crate::inference::{Route, Routing};
 
-/// The routing last told to the coordinator.
+/// Replicas of one student that a request may be sent to. Beyond it each node takes those that follow it in order of ids, so that
+/// the load is spread; when one of them goes the next takes its place. Ours.
+const ROUTES_MAX: usize = 32;
+
+/// Who has what loaded, and the routing last told to the coordinator.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
+    /// What each reachable member has loaded.
+    loaded: BTreeMap<NodeId, Vec<Digest>>,
+    /// Who has a student loaded.
+    ready: BTreeMap<Digest, BTreeSet<NodeId>>,
     routing: Option<Routing>,
 }
 
@@ -23,23 +31,49 @@ impl Routes {
         self.routing.as_ref().map(|routing| routing.bundle)
     }
 
-    /// Per part, who can answer.
+    /// Per part, whom requests are sent to.
     pub(super) fn parts(&self) -> &[Vec<Route>] {
         self.routing.as_ref().map_or(&[], |routing| &routing.parts)
     }
 
-    /// The new routing, if it differs from the last one. `ready`: each reachable member's loaded students.
+    /// All who have a student loaded and can be reached.
+    pub(super) fn ready(&self, student: Digest) -> impl Iterator<Item = NodeId> {
+        self.ready.get(&student).into_iter().flatten().copied()
+    }
+
+    /// What a member has loaded; nothing if it cannot be reached.
+    pub(super) fn set(&mut self, member: NodeId, loaded: &[Digest]) {
+        if self.loaded.get(&member).map_or(&[][..], Vec::as_slice) == loaded {
+            return;
+        }
+        for student in self.loaded.remove(&member).unwrap_or_default() {
+            if let Some(ready) = self.ready.get_mut(&student) {
+                ready.remove(&member);
+                if ready.is_empty() {
+                    self.ready.remove(&student);
+                }
+            }
+        }
+        for student in loaded {
+            self.ready.entry(*student).or_default().insert(member);
+        }
+        if !loaded.is_empty() {
+            self.loaded.insert(member, loaded.to_vec());
+        }
+    }
+
+    /// The new routing of the node `me`, if it differs from the last one.
     pub(super) fn update(
         &mut self,
+        me: NodeId,
         manifests: &BTreeMap<Digest, Arc<Manifest>>,
         planned: Option<Digest>,
         epoch: Option<Epoch>,
-        ready: &[(NodeId, Vec<Digest>)],
     ) -> Option<Routing> {
-        let candidate = |bundle: Digest| Some(routing(bundle, manifests.get(&bundle)?, epoch, ready));
-        let planned = planned.and_then(candidate);
-        let current = self.bundle().and_then(candidate);
-        let next = match (planned, current) {
+        let candidate = |bundle: Digest| Some(self.routing(me, bundle, manifests.get(&bundle)?, epoch));
+        let next_of_plan = planned.and_then(candidate);
+        let current = self.bundle().filter(|bundle| Some(*bundle) != planned).and_then(candidate);
+        let next = match (next_of_plan, current) {
             (Some(planned), Some(current)) if served(&planned) < served(&current) => current,
             (Some(planned), _) => planned,
             (None, current) => current?,
@@ -50,23 +84,24 @@ impl Routes {
         self.routing = Some(next.clone());
         Some(next)
     }
+
+    fn routing(&self, me: NodeId, bundle: Digest, manifest: &Manifest, epoch: Option<Epoch>) -> Routing {
+        let students = manifest.parts.iter().map(|part| part.students.iter().filter_map(|student| student.digest()));
+        let parts = students.map(|students| students.flat_map(|student| self.routes(me, student)).collect()).collect();
+        let input_elements = manifest.input.elements();
+        Routing { bundle, epoch, input_elements, bias: manifest.merge.bias.clone(), parts }
+    }
+
+    /// This node first, then those after it.
+    fn routes(&self, me: NodeId, student: Digest) -> impl Iterator<Item = Route> {
+        let ready = self.ready.get(&student).into_iter();
+        let ring = ready.flat_map(move |ready| ready.range(me..).chain(ready.range(..me)));
+        ring.take(ROUTES_MAX).map(move |replica| Route { replica: *replica, student })
+    }
 }
 
 /// The share of a bundle's parts that have a replica, in parts per million, so that it can be ordered.
 fn served(routing: &Routing) -> usize {
     let served = routing.parts.iter().filter(|routes| !routes.is_empty()).count();
     served * 1_000_000 / routing.parts.len().max(1)
-}
-
-fn routing(bundle: Digest, manifest: &Manifest, epoch: Option<Epoch>, ready: &[(NodeId, Vec<Digest>)]) -> Routing {
-    let mut parts = vec![Vec::new(); manifest.parts.len()];
-    for (part, routes) in manifest.parts.iter().zip(&mut parts) {
-        let students: Vec<Digest> = part.students.iter().filter_map(|student| student.digest()).collect();
-        for (replica, loaded) in ready {
-            let held = loaded.iter().filter(|student| students.contains(student));
-            routes.extend(held.map(|student| Route { replica: *replica, student: *student }));
-        }
-    }
-    let input_elements = manifest.input.elements();
-    Routing { bundle, epoch, input_elements, bias: manifest.merge.bias.clone(), parts }
 }
