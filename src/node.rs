@@ -194,10 +194,19 @@ impl Node {
 
     /// The time of [`Self::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.membership.handle_timeout(now);
-        self.leadership.handle_timeout(now);
-        self.stock.handle_timeout(now);
-        self.coordinator.handle_timeout(now);
+        let is_due = |timeout: Option<(Instant, &str)>| timeout.is_some_and(|(due, _)| due <= now);
+        if is_due(self.membership.poll_timeout()) {
+            self.membership.handle_timeout(now);
+        }
+        if is_due(self.leadership.poll_timeout()) {
+            self.leadership.handle_timeout(now);
+        }
+        if is_due(self.stock.poll_timeout()) {
+            self.stock.handle_timeout(now);
+        }
+        if is_due(self.coordinator.poll_timeout()) {
+            self.coordinator.handle_timeout(now);
+        }
         self.settle(now);
     }
 

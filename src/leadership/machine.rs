@@ -339,7 +339,6 @@ impl Leadership {
         let stable = self.view.stable_since().max(self.leader_since) + hold_off;
         let due = match self.leader {
             Some(claim) if claim.leader == self.me => {
-                self.view.place(self.me)?;
                 self.is_outbid(&claim).then(|| stable.max(self.outbid_at + hold_off))
             }
             Some(claim) => {

@@ -14,6 +14,9 @@ use crate::time::{Duration, Instant};
 /// and requests are routed around it meanwhile. Ours; above the longest time that a confirmation usually takes.
 const SUSPECT_LONG: Duration = Duration::from_secs(5);
 
+/// Candidates that may claim in the stead of better ones, one after the other. Ours.
+const PLACES_MAX: usize = 32;
+
 /// What the best candidate is the greatest of: (configured priority, uptime class, id).
 type Rank = (i32, u8, NodeId);
 
@@ -104,9 +107,9 @@ impl View {
         self.members.get(&claim.leader).is_some_and(|m| self.may_lead(m) && claim.generation >= m.generation)
     }
 
-    /// How many candidates are better than this one; `None` if it is none.
+    /// How many candidates are better than this one; `None` if it is none, or far down.
     pub(super) fn place(&self, id: NodeId) -> Option<u32> {
-        let place = self.candidates.iter().rev().position(|((.., candidate), _)| *candidate == id)?;
+        let place = self.candidates.iter().rev().take(PLACES_MAX).position(|((.., candidate), _)| *candidate == id)?;
         u32::try_from(place).ok()
     }
 

@@ -18,6 +18,9 @@ const PIGGYBACK_COUNT_MAX: usize = 16;
 /// Updates looked at for one message: those that do not fit go with the next. Ours.
 const LOOKED_AT_MAX: usize = 2 * PIGGYBACK_COUNT_MAX;
 
+/// A record that another tells us counts as told so many times: after rumour mongering with feedback (Demers et al.). Ours.
+const HEARD_COUNTS: u32 = 2;
+
 /// What an update is about: the newer of the same subject replaces the older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
@@ -111,6 +114,22 @@ impl Queue {
         taken.collect()
     }
 
+    /// Another tells what we tell: the more often, the fewer still have to hear it.
+    pub(super) fn heard(&mut self, update: &Update, told_max: u32) {
+        let Claim::Alive { stamp, record: Some(_) } = &update.claim else { return };
+        let subject = Subject::Own(update.member);
+        let same = self
+            .queued
+            .get(&subject)
+            .is_some_and(|queued| matches!(&queued.update.claim, Claim::Alive { stamp: ours, .. } if ours == stamp));
+        if let Some(queued) = same.then(|| self.remove(subject)).flatten() {
+            let told = queued.told.saturating_add(HEARD_COUNTS);
+            if told < told_max {
+                self.insert(subject, Queued { told, ..queued });
+            }
+        }
+    }
+
     fn insert(&mut self, subject: Subject, queued: Queued) {
         self.order.insert((queued.told, Reverse(queued.number), subject));
         self.queued.insert(subject, queued);
@@ -146,8 +165,11 @@ pub(super) fn told_max(mult: u32, size: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::id::{Generation, Incarnation};
+    use crate::membership::message::{Stamp, Start};
 
     fn id(b: u8) -> NodeId {
         NodeId([b; 32])
@@ -176,6 +198,20 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(queue.take(3, PIGGYBACK_BYTES_MAX), [suspect(1, 2)]);
         }
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_others_tell_as_well_is_told_less_often() {
+        let stamp =
+            Stamp { start: Start { generation: Generation(1), nonce: 1 }, incarnation: Incarnation(0), version: 1 };
+        let record = Some(Arc::new(crate::membership::tests::cluster::record(1)));
+        let update = Update { member: id(1), claim: Claim::Alive { stamp, record } };
+        let mut queue = Queue::default();
+        queue.push(update.clone());
+        queue.heard(&update, 4);
+        assert_eq!(queue.take(4, PIGGYBACK_BYTES_MAX), [update.clone()]);
+        queue.heard(&update, 4);
         assert!(queue.is_empty());
     }
 

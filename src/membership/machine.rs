@@ -57,6 +57,9 @@ pub struct Membership {
     queue: Queue,
     gossip_at: Instant,
     sync_at: Instant,
+    /// Digests sent to new links, until when they are counted.
+    greetings: u32,
+    greet_at: Instant,
     wanted: BTreeMap<NodeId, Instant>,
     announce_at: Instant,
     record_at: Instant,
@@ -103,6 +106,8 @@ impl Membership {
             queue: Queue::default(),
             gossip_at: now,
             sync_at: now,
+            greetings: 0,
+            greet_at: now,
             wanted: BTreeMap::new(),
             announce_at: now,
             record_at: now,
@@ -227,7 +232,9 @@ impl Membership {
             self.hear_of(now, from, from, stamp, None);
         }
         let incarnation = self.stamp.incarnation;
+        let told_max = told_max(self.config.retransmit_mult, self.size());
         for update in updates {
+            self.queue.heard(&update, told_max);
             self.on_claim(now, from, update);
         }
         let accused = self.stamp.incarnation > incarnation;

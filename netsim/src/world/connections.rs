@@ -179,7 +179,15 @@ impl World {
         self.stats.count(from, lane, bytes.header + bytes.blob);
         let node = self.host(from).disk.node;
         let Link { host, connection } = link;
-        let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob };
+        let parcel = Parcel {
+            to: host,
+            from_host: from,
+            from: node,
+            connection,
+            message,
+            blob,
+            bytes: bytes.header + bytes.blob,
+        };
         match self.network.send(self.now, (from, host), lane, bytes, rate) {
             Fate::Arrives(times) => {
                 for at in &times[1..] {
@@ -197,14 +205,14 @@ impl World {
 
     /// A message arrives, if its connection still stands there.
     pub(super) fn deliver(&mut self, parcel: Parcel) {
-        let Parcel { to, from_host, from, connection, message, blob } = parcel;
+        let Parcel { to, from_host, from, connection, .. } = parcel;
         if self.network.is_cut(from_host, to) {
             // Cut while it was on its way: it waits with the others.
             if let Some(c) = self.connections.get_mut(&pair(from_host, to))
                 && c.id == connection
                 && c.waiting.len() < WAITING_MAX
             {
-                c.waiting.push(Parcel { to, from_host, from, connection, message, blob });
+                c.waiting.push(parcel);
             } else {
                 self.stats.dropped += 1;
             }
@@ -215,7 +223,8 @@ impl World {
             self.stats.dropped += 1;
             return;
         }
-        self.stats.count(to, message.lane(), header_len(&message) + blob.len());
+        let Parcel { message, blob, bytes, .. } = parcel;
+        self.stats.count(to, message.lane(), bytes);
         self.input(to, Input::Message { from, message, blob });
     }
 }

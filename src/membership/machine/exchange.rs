@@ -14,6 +14,8 @@ const WANTED_MAX: usize = 1024;
 /// Asked again after this. Ours: several round trips.
 const WANT_REPEAT: Duration = Duration::from_millis(300);
 
+/// New links with which views are compared at once, within one sync interval. Ours.
+const GREETINGS_MAX: u32 = 16;
 /// While there is news, views differ for good reason: they are compared so many times more seldom. Ours.
 const BUSY: u32 = 4;
 
@@ -45,10 +47,21 @@ impl Membership {
         self.settle(peer);
         let mine = self.own_update(true);
         self.send(peer, Kind::State, vec![mine]);
-        self.send_digest(peer);
+        if self.may_greet(now) {
+            self.send_digest(peer);
+        }
         if self.members.get(&peer).is_some_and(|m| m.is_up() && m.obstacle().is_some()) {
             self.probe_on_evidence(now, peer);
         }
+    }
+
+    /// Whether to compare views with a new link at once: of many that come up together a few suffice.
+    fn may_greet(&mut self, now: Instant) -> bool {
+        if now >= self.greet_at {
+            (self.greet_at, self.greetings) = (now + self.config.sync_interval, 0);
+        }
+        self.greetings += 1;
+        self.greetings <= GREETINGS_MAX
     }
 
     fn send_digest(&mut self, peer: NodeId) {
@@ -176,8 +189,11 @@ impl Membership {
     }
 
     fn may_want(&mut self, now: Instant, id: NodeId) -> bool {
-        self.wanted.retain(|_, asked| now.since(*asked) < WANT_REPEAT);
-        let may = self.wanted.len() < WANTED_MAX && !self.wanted.contains_key(&id);
+        if self.wanted.len() >= WANTED_MAX {
+            self.wanted.retain(|_, asked| now.since(*asked) < WANT_REPEAT);
+        }
+        let is_asked = self.wanted.get(&id).is_some_and(|asked| now.since(*asked) < WANT_REPEAT);
+        let may = self.wanted.len() < WANTED_MAX && !is_asked;
         if may {
             self.wanted.insert(id, now);
         }
