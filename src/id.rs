@@ -146,7 +146,7 @@ pub struct RequestId {
     pub coordinator: NodeId,
     /// The coordinator's start.
     pub generation: Generation,
-    /// Rises with every request of one start.
+    /// Rises with every request of one start, from a number drawn at the start.
     pub counter: u64,
 }
 

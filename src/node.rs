@@ -99,6 +99,14 @@ pub struct Node {
     outputs: VecDeque<Output>,
 }
 
+/// The counter of the first request of a start, drawn so that two devices with one identity (a cloned SD card) never take each other's
+/// answers for their own.
+fn first_request(seed: [u8; 32]) -> u64 {
+    let digest = Digest::of(&[b"first request".as_slice(), &seed].concat());
+    // Half of the range is left to count on.
+    u64::from_le_bytes(*digest.0.first_chunk().expect("a digest has 32 bytes")) >> 1
+}
+
 impl Node {
     /// A node that starts with what it kept. Its first outputs may be there at once.
     pub fn new(start: Start, now: Instant) -> Self {
@@ -118,7 +126,7 @@ impl Node {
             membership: Membership::new(me, generation, record.clone(), seed, config.membership, now),
             leadership: Leadership::new(me, config.leadership, promise, now),
             stock: Stock::new(me, config.deployment, kept, now),
-            coordinator: Coordinator::new(me, generation, config.coordinator),
+            coordinator: Coordinator::new(me, generation, first_request(seed), config.coordinator),
             replicas: ReplicaQueue::new(config.replica),
             told: record.clone(),
             record,

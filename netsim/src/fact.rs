@@ -114,7 +114,7 @@ pub enum Fact {
         /// The receiver.
         to: HostId,
     },
-    /// The links of a host are so bad, or well again, that nothing is demanded of it.
+    /// The links or the disk of a host are so bad, or well again, that nothing is demanded of it.
     Impaired {
         /// Which.
         host: HostId,
@@ -148,7 +148,14 @@ pub enum Fact {
         kept: bool,
         /// The plan.
         plan: Box<EpochPlan>,
-        /// Whom the node knew when it adopted it, itself included.
+    },
+    /// A leader made a plan.
+    Planned {
+        /// Where.
+        host: HostId,
+        /// The plan's.
+        epoch: Epoch,
+        /// Whom it knew then, itself included.
         known: Vec<NodeId>,
     },
     /// A node's opinion of another changed.

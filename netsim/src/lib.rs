@@ -8,10 +8,14 @@
 pub mod fact;
 pub mod fault;
 pub mod harness;
+pub mod history;
 pub mod invariant;
 pub mod model;
 pub mod physics;
+pub mod picture;
+pub mod planned;
 pub mod random;
 pub mod run;
+pub mod scenario;
 pub mod swarm;
 pub mod world;

@@ -101,6 +101,7 @@ impl Physics {
             Fact::Fault { .. }
             | Fact::State { .. }
             | Fact::Adopted { .. }
+            | Fact::Planned { .. }
             | Fact::Opinion { .. }
             | Fact::Routable { .. }
             | Fact::Clash { .. }

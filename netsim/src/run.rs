@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::fact::{AskId, Entry, Fact, Outcome};
 use crate::fault::Fault;
 use crate::invariant::{Bounds, Checker, Violation};
+use crate::planned::{Agreement, Planned};
 use crate::world::{Setup, World};
 
 /// Fresh requests that have to be answered in full, one after the other, before the mesh counts as recovered.
@@ -62,6 +63,11 @@ impl Tally {
         self.outcomes.iter().filter(|(outcome, _)| outcome.is_answer()).map(|(_, count)| count).sum()
     }
 
+    /// Those that were answered with every part.
+    pub fn complete(&self) -> u64 {
+        self.outcomes.get(&Outcome::Complete).copied().unwrap_or(0)
+    }
+
     fn observe(&mut self, fact: &Fact) {
         if let Fact::Over { outcome, took, retries, right, .. } = fact {
             *self.outcomes.entry(*outcome).or_default() += 1;
@@ -109,6 +115,8 @@ pub struct Report {
     pub ended: Instant,
     /// From the end of faults until the mesh had recovered; `None` if that was not demanded or did not happen.
     pub recovered_after: Option<Duration>,
+    /// How the planner's promise compares, where runs fail by chance.
+    pub agreement: Option<Agreement>,
 }
 
 /// Runs a plan; `record` sees every fact in order.
@@ -116,7 +124,9 @@ pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
     let Plan { setup, safety, recovery } = plan;
     let checker = Checker::new(&setup.models, Bounds::from(&setup.node));
     let rate = setup.load.rate_per_s;
-    let mut run = Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default() };
+    let planned = Planned::new(&setup);
+    let mut run =
+        Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default(), planned };
     let mut recovered_after = None;
     let outcome = run.until(Instant::ZERO + safety, |_| false).and_then(|_| {
         recovered_after = match recovery {
@@ -125,7 +135,14 @@ pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
         };
         Ok(())
     });
-    Report { violation: outcome.err().map(|v| *v), tally: run.tally, ended: run.world.now(), recovered_after }
+    let agreement = run.planned.agreement();
+    Report {
+        violation: outcome.err().map(|v| *v),
+        tally: run.tally,
+        ended: run.world.now(),
+        recovered_after,
+        agreement,
+    }
 }
 
 /// Requests asked since the mesh looked well.
@@ -142,6 +159,7 @@ struct Run<'a> {
     tally: Tally,
     record: &'a mut dyn FnMut(&Entry),
     fresh: Fresh,
+    planned: Planned,
 }
 
 impl Run<'_> {
@@ -155,6 +173,7 @@ impl Run<'_> {
                 (self.record)(&entry);
                 self.tally.observe(&entry.fact);
                 self.fresh.observe(&entry.fact);
+                self.planned.observe(&entry.fact);
                 looked |= matches!(entry.fact, Fact::View { .. });
                 self.checker.observe(entry).map_err(Box::new)?;
             }
@@ -178,6 +197,9 @@ impl Run<'_> {
                 break;
             }
             let well_since = self.world.now();
+            if !self.world.can_be_served() {
+                return Ok(Some(well_since.since(began)));
+            }
             self.fresh = Fresh { first: Some(self.world.next_ask()), ..Fresh::default() };
             let enough = |run: &Self| run.fresh.in_full >= FRESH_REQUESTS || run.fresh.not_in_full.is_some();
             if self.until(end, enough)? && self.fresh.not_in_full.is_none() {

@@ -121,7 +121,7 @@ impl Draw {
             let when = |s: f64| Instant::ZERO + Duration::from_secs_f64(s);
             schedule.push(Scheduled { at: when(at), fault: wrong });
             if let Some(fault) = right {
-                schedule.push(Scheduled { at: when(at + lasts), fault });
+                schedule.push(Scheduled { at: when((at + lasts).min(safety)), fault });
             }
         }
     }

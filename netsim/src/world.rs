@@ -85,6 +85,8 @@ pub struct World {
     schedule: Vec<Scheduled>,
     /// Of each starving host: how long it stalls at most, and how long it runs at most in between.
     starving: BTreeMap<HostId, (Duration, Duration)>,
+    /// Everything was put right.
+    is_calm: bool,
     bugs: rocoin::bugs::Bugs,
     random: Random,
     facts: Vec<Entry>,
@@ -119,6 +121,7 @@ impl World {
             in_place,
             schedule,
             starving: BTreeMap::new(),
+            is_calm: false,
             bugs,
             random,
             facts: Vec::new(),
@@ -210,7 +213,8 @@ impl World {
                 self.apply(&fault);
             }
             Event::Starve { host, stall } => self.starve_on(host, stall),
-            Event::Link { host, up } => self.set_link(host, up),
+            // A link that flaps is put right with all else.
+            Event::Link { host, up } => self.set_link(host, up || self.is_calm),
             Event::Pulse => self.pulse(),
         }
     }

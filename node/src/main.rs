@@ -23,6 +23,7 @@ enum Command {
     Status(cli::status::StatusArgs),
     Plan(cli::plan::PlanArgs),
     Distill(Box<cli::distill::DistillArgs>),
+    Sim(cli::sim::SimArgs),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Infer(args) => cli::infer::run(&args).map(done),
         Command::Status(args) => cli::status::run(&args).map(done),
         Command::Plan(args) => cli::plan::run(&args),
+        Command::Sim(args) => cli::sim::run(&args),
         Command::Distill(args) => cli::distill::run(*args).map(done),
     };
     result.unwrap_or_else(|error| cli::failed(&error))

@@ -55,13 +55,14 @@ pub struct Coordinator {
 
 impl Coordinator {
     /// A coordinator without a routing: until it gets one, it refuses as [`RequestError::NotServing`].
-    pub fn new(me: NodeId, generation: Generation, config: Config) -> Self {
+    /// Its requests are counted from `first` on.
+    pub fn new(me: NodeId, generation: Generation, first: u64, config: Config) -> Self {
         Self {
             me,
             generation,
             config,
             routing: None,
-            next: 0,
+            next: first,
             open: BTreeMap::new(),
             clients: BTreeMap::new(),
             deadlines: BTreeSet::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rocoin::bundle::Manifest;
-use rocoin::id::{Digest, NodeId};
+use rocoin::id::{Digest, Epoch, NodeId};
 use rocoin::leadership::EpochPlan;
 
 use super::Invariant;
@@ -17,12 +17,14 @@ use crate::physics::Physics;
 pub(super) struct PlansAreSound {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     memories: BTreeMap<NodeId, u64>,
+    /// Whom the leader knew when it made the plan.
+    known: BTreeMap<Epoch, Vec<NodeId>>,
 }
 
 impl PlansAreSound {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
         let manifests = models.iter().map(|m| (m.digest(), Arc::clone(m.manifest()))).collect();
-        Self { manifests, memories: BTreeMap::new() }
+        Self { manifests, memories: BTreeMap::new(), known: BTreeMap::new() }
     }
 
     fn judge(&self, plan: &EpochPlan, known: &[NodeId], physics: &Physics) -> Result<(), String> {
@@ -65,9 +67,19 @@ impl Invariant for PlansAreSound {
                 self.memories.insert(*node, *memory_bytes);
                 Ok(())
             }
-            Fact::Adopted { host, node, kept: false, plan, known } if plan.epoch.leader == *node => self
-                .judge(plan, known, physics)
-                .map_err(|why| format!("the plan {} of {host} is unsound: {why}", plan.epoch)),
+            Fact::Planned { epoch, known, .. } => {
+                self.known.insert(*epoch, known.clone());
+                Ok(())
+            }
+            Fact::Adopted { host, node, kept: false, plan }
+                if plan.epoch.leader == *node && !physics.was_cloned(*node) =>
+            {
+                let Some(known) = self.known.remove(&plan.epoch) else {
+                    return Err(format!("{host} adopts its own plan {}, which it did not make", plan.epoch));
+                };
+                let unsound = |why| format!("the plan {} of {host} is unsound: {why}", plan.epoch);
+                self.judge(plan, &known, physics).map_err(unsound)
+            }
             _ => Ok(()),
         }
     }
@@ -81,7 +93,8 @@ mod tests {
     fn judge_plan(groups: impl FnOnce(&Model) -> Vec<(Digest, Vec<NodeId>)>) -> Result<(), String> {
         let model = Arc::new(Model::synthetic(2, 0));
         let plan = plan(epoch(1, 0, 1), model.digest(), groups(&model));
-        let facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1)), (1.0, adopted(0, plan))];
+        let planned = Fact::Planned { host: host(0), epoch: plan.epoch, known: (0..9).map(node).collect() };
+        let facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1)), (1.0, planned), (1.0, adopted(0, plan))];
         judge(&mut PlansAreSound::new(&[model]), facts)
     }
 

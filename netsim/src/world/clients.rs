@@ -37,6 +37,8 @@ pub struct LoadSpec {
     pub retries: u32,
     /// Random waits (exponential) rather than equal ones.
     pub random: bool,
+    /// Hosts that clients ask; empty: any.
+    pub to: Vec<u32>,
 }
 
 impl Default for LoadSpec {
@@ -49,6 +51,7 @@ impl Default for LoadSpec {
             min_parts: 1,
             retries: 1,
             random: true,
+            to: Vec::new(),
         }
     }
 }
@@ -134,7 +137,8 @@ impl World {
 
     /// Asks any host, whether or not it runs; then another one that does.
     fn try_one(&mut self, ask: AskId) {
-        let hosts: Vec<_> = self.host_ids().collect();
+        let to = &self.clients.spec.to;
+        let hosts: Vec<_> = self.host_ids().filter(|host| to.is_empty() || to.contains(&host.0)).collect();
         let Some(open) = self.clients.open.get(&ask) else { return };
         let first = open.host.is_none();
         let last = open.host;

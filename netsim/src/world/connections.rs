@@ -2,6 +2,7 @@
 
 use rocoin::blob::Blob;
 use rocoin::id::NodeId;
+use rocoin::inference;
 use rocoin::node::Input;
 use rocoin::time::Duration;
 use rocoin::wire::{Message, header_len};
@@ -9,7 +10,7 @@ use rocoin::wire::{Message, header_len};
 use super::World;
 use super::event::{Event, Parcel};
 use super::host::Link;
-use super::network::{Bytes, ConnectionId, Fate};
+use super::network::{Bytes, ConnectionId, Fate, Pays};
 use crate::fact::HostId;
 
 /// Messages that wait for the end of a cut, each way; one more is dropped, as the shell's queue does it.
@@ -175,20 +176,17 @@ impl World {
             return;
         };
         let bytes = Bytes { header: header_len(&message), blob: blob.len() };
-        let (lane, rate) = (message.lane(), self.host(from).spec.capability.link_bits_per_s);
+        let lane = message.lane();
         self.stats.count(from, lane, bytes.header + bytes.blob);
         let node = self.host(from).disk.node;
         let Link { host, connection } = link;
-        let parcel = Parcel {
-            to: host,
-            from_host: from,
-            from: node,
-            connection,
-            message,
-            blob,
-            bytes: bytes.header + bytes.blob,
-        };
-        match self.network.send(self.now, (from, host), lane, bytes, rate) {
+        // Where payloads alone pay, an input comes over the link of the device that computes, as the planner has it.
+        let asks = matches!(message, Message::Inference(inference::Message::Ask { .. }));
+        let payer = if asks && self.network.spec.pays == Pays::Payloads { host } else { from };
+        let rate = self.host(payer).spec.capability.link_bits_per_s;
+        let size = bytes.header + bytes.blob;
+        let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob, bytes: size };
+        match self.network.send(self.now, (from, host), lane, bytes, (payer, rate)) {
             Fate::Arrives(times) => {
                 for at in &times[1..] {
                     self.queue.push(*at, Event::Deliver(Box::new(parcel.clone())));

@@ -33,7 +33,7 @@ impl World {
             Fault::Clog { on, factor } => self.each_of_all(on, |world, host| world.clog(host, *factor)),
             Fault::Flap { on, times, down_s, up_s } => self.flap(on, *times, seconds(*down_s), seconds(*up_s)),
             Fault::CorruptArtifact { on } => self.each_of_all(on, Self::corrupt),
-            Fault::DiskFull { on, full } => self.each_of_all(on, |world, host| world.host_mut(host).disk.full = *full),
+            Fault::DiskFull { on, full } => self.each_of_all(on, |world, host| world.fill(host, *full)),
             Fault::DiskSlow { on, factor } => {
                 self.each_of_all(on, |world, host| world.host_mut(host).disk.slow = factor.max(1.0));
             }
@@ -225,8 +225,14 @@ impl World {
         self.tell_impaired(host);
     }
 
+    fn fill(&mut self, host: HostId, full: bool) {
+        self.host_mut(host).disk.full = full;
+        self.tell_impaired(host);
+    }
+
     fn tell_impaired(&mut self, host: HostId) {
-        let impaired = self.network.is_clogged(host) || self.starving.contains_key(&host);
+        let full = self.host(host).disk.full;
+        let impaired = full || self.network.is_clogged(host) || self.starving.contains_key(&host);
         self.tell(Fact::Impaired { host, impaired });
     }
 
@@ -287,17 +293,17 @@ impl World {
         for host in self.host_ids() {
             self.starve(host, Duration::ZERO, Duration::ZERO);
             self.resume(host);
-            self.clog(host, 1.0);
-            self.slow(host, 1.0);
             let disk = &mut self.host_mut(host).disk;
             (disk.full, disk.slow) = (false, 1.0);
+            self.clog(host, 1.0);
+            self.slow(host, 1.0);
             if !without.contains(&host.0) {
                 self.start(host);
             }
         }
         let spec = &mut self.network.spec;
         (spec.loss, spec.drop, spec.duplicate, spec.reorder) = (0.0, 0.0, 0.0, 0.0);
-        self.runs_fail = false;
+        (self.runs_fail, self.is_calm) = (false, true);
         self.tell(Fact::RunsFail { fail: false });
         self.tell(Fact::Calm);
     }

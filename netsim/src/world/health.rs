@@ -41,7 +41,7 @@ impl World {
     }
 
     /// Whether every bundle that was deployed is still whole, on the disks of the running nodes together.
-    fn can_be_served(&self) -> bool {
+    pub(crate) fn can_be_served(&self) -> bool {
         let disks: Vec<_> = self.hosts.iter().filter(|h| h.is_running()).map(|h| &h.disk.artifacts).collect();
         let sound = |digest: &Digest| {
             disks.iter().any(|disk| disk.get(digest).is_some_and(|blob| Digest::of(blob.as_bytes()) == *digest))

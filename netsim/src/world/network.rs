@@ -189,13 +189,21 @@ impl Network {
         RETRANSMIT.mul_f64(self.random.between(0.5, 5.0))
     }
 
-    /// A message of so many bytes leaves `from` for `to` now; the rate is that of the sender's link, bit/s.
-    pub(super) fn send(&mut self, now: Instant, way: (HostId, HostId), lane: Lane, bytes: Bytes, rate: f64) -> Fate {
+    /// A message of so many bytes leaves `from` for `to` now. It takes up the link of `payer`, with that rate in bit/s: the sender's,
+    /// mostly.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        way: (HostId, HostId),
+        lane: Lane,
+        bytes: Bytes,
+        payer: (HostId, f64),
+    ) -> Fate {
         let (from, to) = way;
         if self.random.chance(self.spec.drop) {
             return Fate::Dropped;
         }
-        let Some(left) = self.leave(now, from, lane, bytes, rate) else { return Fate::Dropped };
+        let Some(left) = self.leave(now, payer, lane, bytes) else { return Fate::Dropped };
         if self.is_cut(from, to) {
             return Fate::Waits;
         }
@@ -207,9 +215,9 @@ impl Network {
     }
 
     /// When the last bit is on its way; `None` if too much waits already.
-    fn leave(&mut self, now: Instant, from: HostId, lane: Lane, bytes: Bytes, rate: f64) -> Option<Instant> {
+    fn leave(&mut self, now: Instant, (payer, rate): (HostId, f64), lane: Lane, bytes: Bytes) -> Option<Instant> {
         let rate = if self.spec.rate_bits_per_s > 0.0 { self.spec.rate_bits_per_s } else { rate };
-        let rate = rate / self.clogs.get(&from).copied().unwrap_or(1.0);
+        let rate = rate / self.clogs.get(&payer).copied().unwrap_or(1.0);
         let paid = match self.spec.pays {
             Pays::Everything => bytes.header + bytes.blob,
             Pays::Payloads if lane == Lane::Inference => bytes.blob,
@@ -220,7 +228,7 @@ impl Network {
         }
         #[expect(clippy::cast_precision_loss, reason = "messages are small")]
         let takes = Duration::from_secs_f64(paid as f64 * 8.0 / rate);
-        let busy = &mut self.busy[index(from)];
+        let busy = &mut self.busy[index(payer)];
         let starts = now.max(*busy);
         // Control messages are dropped rather than queued behind much else.
         if lane == Lane::Control && starts.since(now) > takes * u32::try_from(BACKLOG_MAX).unwrap_or(u32::MAX) {
@@ -285,7 +293,7 @@ mod tests {
         let mut last = Instant::ZERO;
         for i in 0..500 {
             let now = Instant::from_nanos(i * 1_000_000);
-            let at = arrives(&network.send(now, (A, B), Lane::Control, SMALL, 1e9));
+            let at = arrives(&network.send(now, (A, B), Lane::Control, SMALL, (A, 1e9)));
             assert!(at >= last);
             last = at;
         }
@@ -296,8 +304,9 @@ mod tests {
         let spec = NetworkSpec { delay_s: 0.0, jitter_s: 0.0, ..NetworkSpec::default() };
         let mut network = network(spec);
         let kilobyte = Bytes { header: 0, blob: 1000 };
-        let times: Vec<_> =
-            (0..3).map(|_| arrives(&network.send(Instant::ZERO, (A, B), Lane::Inference, kilobyte, 8000.0))).collect();
+        let times: Vec<_> = (0..3)
+            .map(|_| arrives(&network.send(Instant::ZERO, (A, B), Lane::Inference, kilobyte, (A, 8000.0))))
+            .collect();
         assert_eq!(times, [1, 2, 3].map(|s| Instant::ZERO + Duration::from_secs(s)));
     }
 
@@ -305,16 +314,16 @@ mod tests {
     fn where_payloads_alone_pay_control_does_not_wait() {
         let spec = NetworkSpec { delay_s: 0.0, jitter_s: 0.0, pays: Pays::Payloads, ..NetworkSpec::default() };
         let mut network = network(spec);
-        network.send(Instant::ZERO, (A, B), Lane::Inference, Bytes { header: 9, blob: 1000 }, 1000.0);
-        assert_eq!(arrives(&network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, 1000.0)), Instant::ZERO);
+        network.send(Instant::ZERO, (A, B), Lane::Inference, Bytes { header: 9, blob: 1000 }, (A, 1000.0));
+        assert_eq!(arrives(&network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, (A, 1000.0))), Instant::ZERO);
     }
 
     #[test]
     fn a_one_way_cut_holds_up_one_way_only() {
         let mut network = network(NetworkSpec::default());
         network.cut(A, B);
-        assert_eq!(network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, 1e9), Fate::Waits);
-        assert!(matches!(network.send(Instant::ZERO, (B, A), Lane::Control, SMALL, 1e9), Fate::Arrives(_)));
+        assert_eq!(network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, (A, 1e9)), Fate::Waits);
+        assert!(matches!(network.send(Instant::ZERO, (B, A), Lane::Control, SMALL, (B, 1e9)), Fate::Arrives(_)));
         assert!(!network.is_open(A, B));
         network.mend(A, B);
         assert!(network.is_open(A, B));

@@ -296,6 +296,12 @@ impl World {
                 let ready = self.host(host).node.as_ref().map(|n| n.record().ready.clone()).unwrap_or_default();
                 self.tell(Fact::Ready { host, students: ready });
             }
+            NodeEvent::Leadership(rocoin::leadership::Event::Planned { epoch, .. }) => {
+                let Some(node) = &self.host(host).node else { return };
+                let membership = node.membership();
+                let known = membership.members().map(|m| m.id()).chain([membership.me().id]).collect();
+                self.tell(Fact::Planned { host, epoch, known });
+            }
             NodeEvent::Deployment(_) | NodeEvent::Leadership(_) | NodeEvent::Inference(_) => {}
         }
     }
@@ -339,17 +345,12 @@ impl World {
             return;
         }
         let adopted = (before.and_then(|b| b.epoch) != told.epoch).then(|| leadership.plan().cloned()).flatten();
-        let known = adopted.as_ref().map(|_| {
-            let mut known: Vec<_> = node.membership().members().map(|m| m.id()).collect();
-            known.push(me.id);
-            known
-        });
         let id = me.id;
         self.host_mut(host).told = Some(told);
         let Told { generation, incarnation, term, epoch, leader } = told;
         self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader });
-        if let (Some(plan), Some(known)) = (adopted, known) {
-            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan: Box::new(plan), known });
+        if let Some(plan) = adopted {
+            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan: Box::new(plan) });
         }
     }
 

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod infer;
 pub mod node;
 pub mod plan;
+pub mod sim;
 pub mod status;
 mod target;
 mod text;

@@ -49,7 +49,12 @@ impl Story {
 
     pub(super) fn without_routing() -> Self {
         Self {
-            coordinator: Coordinator::new(node(0), Generation(3), Config { open_requests_max: 4, ..Config::default() }),
+            coordinator: Coordinator::new(
+                node(0),
+                Generation(3),
+                0,
+                Config { open_requests_max: 4, ..Config::default() },
+            ),
             now: Instant::from_nanos(1_000_000_000),
             bundle: Digest([50; 32]),
             epoch: Some(Epoch { term: Term(1), leader: node(1), sequence: 1 }),

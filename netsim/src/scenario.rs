@@ -1,0 +1,346 @@
+//! Scenario files: a world, what goes wrong in it, and what is expected of it, as TOML.
+//!
+//! Reading is strict: an unknown key, an impossible value, a host that does not exist or a time after the end is an error that
+//! names the line. A scenario and a seed make a [`Plan`]. Files and paths are the caller's; so is the bundle, unless it is the
+//! made-up one.
+
+mod error;
+mod expect;
+mod hosts;
+mod schedule;
+mod shipped;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use rocoin::time::Duration;
+use serde::{Deserialize, Serialize};
+
+pub use self::error::ScenarioError;
+pub use self::expect::Expect;
+use self::hosts::Hosts;
+use self::schedule::Limits;
+pub use self::shipped::SHIPPED;
+use self::source::Source;
+use crate::fault::{Fault, Scheduled, seconds};
+use crate::model::Model;
+use crate::random::Random;
+use crate::run::{Plan, Recovery};
+use crate::world::{LoadSpec, NetworkSpec, Setup};
+
+/// The schema of scenario files.
+pub const SCHEMA: &str = "rocoin.scenario/1";
+/// The name of the made-up bundle.
+const SYNTHETIC: &str = "synthetic";
+/// Versions of the made-up bundle that a scenario can deploy one after the other.
+const VERSIONS_MAX: usize = 8;
+/// What a machine may be able to hold.
+const HOSTS_MAX: u64 = 100_000;
+/// A week.
+const DURATION_S_MAX: f64 = 604_800.0;
+
+/// A scenario, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// Short; files and commands use it.
+    pub name: String,
+    /// What it shows, for people.
+    pub description: String,
+    /// Where nobody names another.
+    pub seed: u64,
+    /// How long things go wrong.
+    pub duration: Duration,
+    /// The bundle that is served.
+    pub bundle: Bundle,
+    /// What is expected of a run.
+    pub expect: Expect,
+    /// The file, as results state it.
+    pub configuration: toml::Table,
+    file: File,
+    schedule: Vec<Scheduled>,
+}
+
+/// The bundle that a scenario's mesh serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bundle {
+    /// The made-up one.
+    Synthetic {
+        /// Its knowledge parts.
+        parts: u16,
+        /// Its versions; the first is deployed at the start.
+        versions: u64,
+    },
+    /// A real one, in a folder.
+    Folder(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    schema: String,
+    name: String,
+    description: String,
+    #[serde(default)]
+    seed: u64,
+    duration_s: f64,
+    #[serde(default = "synthetic")]
+    bundle: String,
+    parts: Option<u16>,
+    #[serde(default)]
+    in_place: bool,
+    #[serde(default)]
+    runs_fail: bool,
+    hosts: Vec<Hosts>,
+    #[serde(default)]
+    network: NetworkSpec,
+    #[serde(default)]
+    load: LoadSpec,
+    #[serde(default)]
+    node: NodeSpec,
+    #[serde(default)]
+    at: Vec<toml::Table>,
+    recovery: Option<RecoverySpec>,
+    #[serde(default)]
+    expect: Expect,
+}
+
+/// The nodes' settings that a scenario may change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NodeSpec {
+    /// Nothing is planned with fewer members.
+    min_members: Option<usize>,
+    /// Waits stretch so many times on a node that finds itself unwell; 1 is plain time-outs.
+    health_max: Option<u32>,
+    /// ρ of the ρ-latency.
+    rho: Option<f64>,
+    /// p_th: the most that the product of a group's failure probabilities may be.
+    group_failure_max: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecoverySpec {
+    within_s: f64,
+    #[serde(default)]
+    without: Vec<u32>,
+}
+
+fn synthetic() -> String {
+    SYNTHETIC.to_owned()
+}
+
+impl Scenario {
+    /// Reads and checks a scenario file.
+    ///
+    /// # Errors
+    /// [`ScenarioError`], naming the line.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let source = Source::new(text)?;
+        let configuration: toml::Table = toml::from_str(text).map_err(|error| source::form(text, &error))?;
+        check_schema(&source, &configuration)?;
+        let file: File = toml::from_str(text).map_err(|error| source::form(text, &error))?;
+        file.check(&source)?;
+        let schedule = schedule::read(&source, &file.at, file.limits())?;
+        let newest = schedule.iter().map(|line| if let Fault::Deploy { bundle, .. } = line.fault { bundle } else { 0 });
+        let bundle = match file.parts() {
+            Some(parts) => Bundle::Synthetic { parts, versions: 1 + newest.max().unwrap_or(0) as u64 },
+            None => Bundle::Folder(file.bundle.clone()),
+        };
+        Ok(Self {
+            name: file.name.clone(),
+            description: file.description.clone(),
+            seed: file.seed,
+            duration: seconds(file.duration_s),
+            bundle,
+            expect: file.expect,
+            configuration,
+            file,
+            schedule,
+        })
+    }
+
+    /// Devices in it.
+    pub fn hosts(&self) -> u32 {
+        self.file.count()
+    }
+
+    /// The made-up bundles that it serves; `None` if it serves a real one.
+    pub fn synthetic(&self) -> Option<Vec<Arc<Model>>> {
+        match &self.bundle {
+            Bundle::Synthetic { parts, versions } => {
+                Some((0..*versions).map(|version| Arc::new(Model::synthetic(*parts, version))).collect())
+            }
+            Bundle::Folder(_) => None,
+        }
+    }
+
+    /// What is run: the world of this seed, serving these bundles.
+    pub fn plan(&self, seed: u64, models: Vec<Arc<Model>>) -> Plan {
+        let file = &self.file;
+        let mut random = Random::new(seed, "hosts");
+        let setup = Setup {
+            seed,
+            hosts: file.hosts.iter().flat_map(|hosts| hosts.draw(&mut random, file.network.delay_s)).collect(),
+            network: file.network.clone(),
+            node: file.node.config(),
+            models,
+            in_place: file.in_place,
+            runs_fail: file.runs_fail,
+            load: file.load.clone(),
+            schedule: self.schedule.clone(),
+            bugs: rocoin::bugs::Bugs::default(),
+        };
+        let recovery = file.recovery.as_ref();
+        let recovery = recovery.map(|r| Recovery { without: r.without.clone(), within: seconds(r.within_s) });
+        Plan { setup, safety: self.duration, recovery }
+    }
+}
+
+/// First of all, so that a file of a later version is called that, and not full of unknown keys.
+fn check_schema(source: &Source<'_>, table: &toml::Table) -> Result<(), ScenarioError> {
+    match table.get("schema") {
+        Some(toml::Value::String(schema)) if schema == SCHEMA => Ok(()),
+        Some(other) => Err(source.impossible("schema", other, format!("\"{SCHEMA}\""))),
+        None => Err(source.form("schema", format!("missing key `schema`: write schema = \"{SCHEMA}\" first"))),
+    }
+}
+
+impl NodeSpec {
+    fn config(self) -> rocoin::node::Config {
+        let mut config = rocoin::node::Config::default();
+        let (leadership, plan) = (self.min_members, (self.rho, self.group_failure_max));
+        config.leadership.min_members = leadership.unwrap_or(config.leadership.min_members);
+        config.leadership.plan.rho = plan.0.unwrap_or(config.leadership.plan.rho);
+        config.leadership.plan.group_failure_max = plan.1.unwrap_or(config.leadership.plan.group_failure_max);
+        config.membership.health_max = self.health_max.unwrap_or(config.membership.health_max);
+        config
+    }
+}
+
+impl File {
+    fn count(&self) -> u32 {
+        let hosts: u64 = self.hosts.iter().map(|hosts| u64::from(hosts.count)).sum();
+        u32::try_from(hosts).unwrap_or(u32::MAX)
+    }
+
+    /// Of the made-up bundle.
+    fn parts(&self) -> Option<u16> {
+        (self.bundle == SYNTHETIC).then_some(self.parts.unwrap_or(3))
+    }
+
+    fn limits(&self) -> Limits {
+        let bundles = if self.parts().is_some() { VERSIONS_MAX } else { 1 };
+        Limits { hosts: self.count(), duration_s: self.duration_s, parts: self.parts(), bundles }
+    }
+
+    fn check(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(plain) {
+            return Err(source.impossible(
+                "name",
+                format!("{:?}", self.name),
+                "lower-case letters, digits and hyphens",
+            ));
+        }
+        let duration = format!("greater than 0 and at most {DURATION_S_MAX} seconds");
+        source.check("duration_s", self.duration_s, &duration, |s| s > 0.0 && s <= DURATION_S_MAX)?;
+        match self.parts {
+            Some(_) if self.bundle != SYNTHETIC => {
+                return Err(source.form("parts", "parts are for bundle = \"synthetic\"; a folder's bundle has its own"));
+            }
+            Some(parts) if !(1..=6).contains(&parts) => return Err(source.impossible("parts", parts, "1 to 6")),
+            _ => {}
+        }
+        self.check_hosts(source)?;
+        self.check_network(source)?;
+        self.check_load(source)?;
+        self.check_node(source)?;
+        self.check_recovery(source)?;
+        self.expect.check(source, self.recovery.is_some(), self.runs_fail)
+    }
+
+    fn check_hosts(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        for (i, hosts) in self.hosts.iter().enumerate() {
+            hosts.check(source, &format!("hosts.{i}"))?;
+        }
+        let count: u64 = self.hosts.iter().map(|hosts| u64::from(hosts.count)).sum();
+        if !(1..=HOSTS_MAX).contains(&count) {
+            return Err(source.impossible("hosts", format!("{count} hosts"), format!("1 to {HOSTS_MAX} hosts")));
+        }
+        Ok(())
+    }
+
+    fn check_network(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        let n = &self.network;
+        let shares = [("loss", n.loss), ("drop", n.drop), ("duplicate", n.duplicate), ("reorder", n.reorder)];
+        for (name, share) in shares {
+            let possible = |x: f64| (0.0..1.0).contains(&x);
+            source.check(&format!("network.{name}"), share, "at least 0 and less than 1", possible)?;
+        }
+        let times = [
+            ("delay_s", n.delay_s),
+            ("jitter_s", n.jitter_s),
+            ("break_after_s", n.break_after_s),
+            ("discovery_s", n.discovery_s),
+        ];
+        for (name, time) in times {
+            source.check(&format!("network.{name}"), time, "0 to 3600 seconds", |x| (0.0..=3600.0).contains(&x))?;
+        }
+        source.check("network.rate_bits_per_s", n.rate_bits_per_s, "0 or more bit/s", |x| x >= 0.0)
+    }
+
+    fn check_load(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        let load = &self.load;
+        source.check("load.rate_per_s", load.rate_per_s, "0 to 100000", |x| (0.0..=1e5).contains(&x))?;
+        source.check("load.from_s", load.from_s, "0 or more seconds", |x| (0.0..=DURATION_S_MAX).contains(&x))?;
+        source.check("load.until_s", load.until_s, "0 or more seconds", |x| x >= 0.0)?;
+        let longest = rocoin::inference::coordinator::Config::default().deadline_max.as_secs_f64();
+        let deadline = format!("greater than 0 and at most {longest} seconds");
+        source.check("load.deadline_s", load.deadline_s, &deadline, |x| x > 0.0 && x <= longest)?;
+        if load.min_parts == 0 || self.parts().is_some_and(|parts| load.min_parts > usize::from(parts)) {
+            return Err(source.impossible("load.min_parts", load.min_parts, "1 to the parts of the bundle"));
+        }
+        match load.to.iter().find(|host| **host >= self.count()) {
+            Some(host) => Err(source.impossible("load.to", host, format!("hosts below {}", self.count()))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_node(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        let node = &self.node;
+        let number = |name: &str, number: Option<f64>, expected: &str, possible: &dyn Fn(f64) -> bool| {
+            number.map_or(Ok(()), |x| source.check(&format!("node.{name}"), x, expected, possible))
+        };
+        let share = |x: f64| x > 0.0 && x <= 1.0;
+        number("rho", node.rho, "greater than 0 and at most 1", &share)?;
+        number("group_failure_max", node.group_failure_max, "greater than 0 and at most 1", &share)?;
+        number("health_max", node.health_max.map(f64::from), "1 to 100", &|x| (1.0..=100.0).contains(&x))?;
+        let count = usize::try_from(self.count()).unwrap_or(usize::MAX);
+        match node.min_members {
+            Some(members) if members == 0 || members > count => {
+                Err(source.impossible("node.min_members", members, format!("1 to {count}, the hosts there are")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_recovery(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        let Some(recovery) = &self.recovery else { return Ok(()) };
+        let possible = |s: f64| s > 0.0 && s <= DURATION_S_MAX;
+        source.check("recovery.within_s", recovery.within_s, "a number of seconds greater than 0", possible)?;
+        let mut without = recovery.without.clone();
+        without.sort_unstable();
+        without.dedup();
+        if let Some(host) = without.iter().find(|host| **host >= self.count()) {
+            return Err(source.impossible("recovery.without", host, format!("hosts below {}", self.count())));
+        }
+        if without.len() as u64 >= u64::from(self.count()) {
+            return Err(source.impossible("recovery.without", "every host", "fewer than all hosts"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+use super::*;
+use crate::fault::Target;
+
+const SMALL: &str = r#"schema = "rocoin.scenario/1"
+name = "small"
+description = "as small as can be"
+duration_s = 20.0
+
+[[hosts]]
+count = 3
+flops_per_s = [1e8, 1e9]
+memory_bytes = 4_000_000
+link_bits_per_s = 1e7
+
+[network]
+delay_s = 0.001
+
+[load]
+rate_per_s = 5
+
+[[at]]
+t = 12.5
+fault = "crash"
+on = "leader"
+
+[[at]]
+t = 14
+every_s = 2.0
+until_s = 18.0
+fault = "restart"
+on = "all"
+
+[recovery]
+within_s = 20.0
+without = [2]
+
+[expect]
+answered_share_min = 0.5
+recovery_s_max = 20.0
+"#;
+
+fn error_after(replace: &str, by: &str) -> String {
+    assert!(SMALL.contains(replace), "{replace}");
+    Scenario::parse(&SMALL.replacen(replace, by, 1)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_becomes_a_plan() {
+    let scenario = Scenario::parse(SMALL).unwrap();
+    assert_eq!((scenario.name.as_str(), scenario.seed, scenario.hosts()), ("small", 0, 3));
+    assert_eq!(scenario.bundle, Bundle::Synthetic { parts: 3, versions: 1 });
+    let plan = scenario.plan(7, scenario.synthetic().unwrap());
+    assert_eq!((plan.setup.seed, plan.safety), (7, Duration::from_secs(20)));
+    assert_eq!(plan.recovery, Some(Recovery { without: vec![2], within: Duration::from_secs(20) }));
+    let hosts = &plan.setup.hosts;
+    assert!(hosts.iter().all(|host| (1e8..1e9).contains(&host.capability.flops_per_s)));
+    assert_ne!(hosts[0].capability.flops_per_s, hosts[1].capability.flops_per_s);
+    let times: Vec<_> = plan.setup.schedule.iter().map(|line| line.at.as_nanos() / 100_000_000).collect();
+    assert_eq!(times, [125, 140, 160, 180]);
+    assert_eq!(plan.setup.schedule[1].fault, Fault::Restart { on: Target::All });
+}
+
+#[test]
+fn hosts_are_drawn_from_the_seed() {
+    let scenario = Scenario::parse(SMALL).unwrap();
+    let hosts = |seed| scenario.plan(seed, Vec::new()).setup.hosts;
+    assert_eq!(hosts(1), hosts(1));
+    assert_ne!(hosts(1), hosts(2));
+}
+
+#[test]
+fn each_wrong_line_is_named() {
+    let mut wrong = Vec::new();
+    for (replace, by, line, says) in [
+        ("rocoin.scenario/1", "rocoin.scenario/2", 1, "it must be \"rocoin.scenario/1\""),
+        ("\"small\"", "\"Not small\"", 2, "hyphens"),
+        ("duration_s = 20.0", "duration_s = -1", 4, "duration_s is -1"),
+        ("duration_s = 20.0", "duration = 20.0", 4, "unknown field `duration`"),
+        ("count = 3", "count = 0", 6, "0 hosts"),
+        ("[1e8, 1e9]", "[1e9, 1e8]", 8, "hosts.0.flops_per_s"),
+        ("[1e8, 1e9]", "[1e8]", 8, "a range [least, most]"),
+        ("[1e8, 1e9]", "\"fast\"", 8, "a number, or a range [least, most]"),
+        ("4_000_000", "nan", 9, "memory_bytes is NaN"),
+        ("delay_s = 0.001", "delay_ms = 1", 13, "unknown field `delay_ms`"),
+        ("delay_s = 0.001", "loss = 1.0", 13, "less than 1"),
+        ("rate_per_s = 5", "deadline_s = 61", 16, "at most 60"),
+        ("rate_per_s = 5", "min_parts = 4", 16, "load.min_parts is 4"),
+        ("rate_per_s = 5", "to = [3]", 16, "hosts below 3"),
+        ("t = 12.5", "t = 20.5", 19, "at.0.t is 20.5; it must be 0 to the scenario's duration_s, 20"),
+        ("t = 12.5", "t = \"soon\"", 19, "a number of seconds"),
+        ("t = 12.5\n", "", 18, "missing key `t`"),
+        ("on = \"leader\"", "on = \"n3\"", 21, "at.0.on is n3; it must be one of the 3 hosts, n0 to n2"),
+        ("on = \"leader\"", "on = \"boss\"", 21, "\"boss\" names no host"),
+        ("on = \"leader\"", "on = \"group(3)\"", 21, "group(0) to group(2)"),
+        ("on = \"leader\"", "on = \"some(4)\"", 21, "some(1) to some(3)"),
+        ("on = \"leader\"", "on = \"leader\"\nfor = 3", 22, "unknown field `for`"),
+        ("\"crash\"", "\"explode\"", 20, "unknown variant `explode`"),
+        ("every_s = 2.0", "every_s = 0", 25, "greater than 0"),
+        ("every_s = 2.0\n", "", 25, "until_s without every_s"),
+        ("every_s = 2.0", "every_s = 0.00001", 23, "at most 100000 faults"),
+        ("\"restart\"\non = \"all\"", "\"slow\"\non = \"all\"\nfactor = 0.5", 29, "factor is 0.5"),
+        ("\"restart\"\non = \"all\"", "\"partition\"\nsides = [[0], [7]]", 28, "sides is 7"),
+        ("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 8", 29, "bundle is 8"),
+        ("without = [2]", "without = [3]", 32, "hosts below 3"),
+        ("without = [2]", "without = [0, 1, 2]", 32, "every host"),
+        ("[recovery]\nwithin_s = 20.0\nwithout = [2]\n", "", 33, "without a [recovery] table"),
+        ("answered_share_min = 0.5", "answered_share_min = 50", 35, "a share from 0 to 1"),
+        ("answered_share_min", "answer_share_min", 35, "unknown field `answer_share_min`"),
+        ("answered_share_min = 0.5", "as_planned_errors_max = 3", 35, "without runs_fail = true"),
+        ("[expect]", "[node]\nmin_members = 4\n\n[expect]", 35, "node.min_members is 4"),
+        ("[expect]", "[expect", 34, "unclosed table"),
+    ] {
+        let error = error_after(replace, by);
+        if !error.starts_with(&format!("line {line}: ")) || !error.contains(says) {
+            wrong.push(format!("{by:?} on line {line}: {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_real_bundle_is_named_and_has_parts_of_its_own() {
+    let scenario = Scenario::parse(&SMALL.replace("duration_s", "bundle = \"some/folder\"\nduration_s")).unwrap();
+    assert_eq!(scenario.bundle, Bundle::Folder("some/folder".to_owned()));
+    assert!(scenario.synthetic().is_none());
+    let both = error_after("duration_s", "bundle = \"some/folder\"\nparts = 2\nduration_s");
+    assert!(both.starts_with("line 5: parts are for"), "{both}");
+}
+
+#[test]
+fn as_many_versions_are_made_as_are_deployed() {
+    let text = SMALL.replace("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 2");
+    let models = Scenario::parse(&text).unwrap().synthetic().unwrap();
+    assert_eq!(models.iter().map(|m| m.manifest().version.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+}
+
+#[test]
+fn every_shipped_scenario_is_sound_and_called_what_it_says() {
+    for (name, text) in SHIPPED {
+        let scenario = Scenario::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(scenario.name, *name);
+        assert_ne!(scenario.expect, Expect::default(), "{name}");
+    }
+}
+
+#[test]
+fn the_small_shipped_scenarios_meet_what_they_expect() {
+    let mut wrong = Vec::new();
+    for (name, text) in SHIPPED.iter().filter(|(name, _)| !["fleet-100", "fleet-1000"].contains(name)) {
+        let scenario = Scenario::parse(text).unwrap();
+        let Some(models) = scenario.synthetic() else { continue };
+        let report = crate::run::run(scenario.plan(scenario.seed, models), &mut |_| ());
+        wrong.extend(report.violation.iter().map(|violation| format!("{name}: {violation}")));
+        wrong.extend(scenario.expect.missed(&report).iter().map(|missed| format!("{name}: {missed}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The page that users write scenarios from.
+const DOCS: &str = include_str!("../../../docs/simulation.md");
+
+#[test]
+fn the_example_of_the_documents_runs_and_meets_what_it_expects() {
+    let example = DOCS.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario = Scenario::parse(example).unwrap_or_else(|error| panic!("{error}"));
+    let models = scenario.synthetic().unwrap();
+    let report = crate::run::run(scenario.plan(scenario.seed, models), &mut |_| ());
+    assert!(report.violation.is_none(), "{}", report.violation.unwrap());
+    assert_eq!(scenario.expect.missed(&report), Vec::<String>::new());
+}
+
+#[test]
+fn the_documents_have_every_fault_every_invariant_and_every_scenario() {
+    let verbs = error_after("\"crash\"", "\"explode\"");
+    let verbs: Vec<_> = verbs.split('`').skip(1).step_by(2).filter(|verb| *verb != "explode").collect();
+    assert!(verbs.len() > 15, "{verbs:?}");
+    let bounds = crate::invariant::Bounds::from(&rocoin::node::Config::default());
+    let invariants = crate::invariant::Checker::new(&[], bounds).names();
+    for word in verbs.iter().chain(&invariants) {
+        assert!(DOCS.contains(&format!("\n| `{word}` |")), "{word}");
+    }
+    for (name, _) in SHIPPED {
+        assert!(DOCS.contains(&format!("`{name}`")), "{name}");
+    }
+}

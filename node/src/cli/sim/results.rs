@@ -1,0 +1,212 @@
+//! What runs came to: for people, and as `rocoin.sim/1`.
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+
+use rocoin_netsim::planned::{Agreement, Share};
+use rocoin_netsim::run::{Report, Tally};
+use serde_json::{Value, json};
+
+use super::seeds::Seeds;
+use super::world::Worlds;
+use crate::cli::text::{aligned, percent};
+
+/// The schema of `--json`.
+pub(super) const SCHEMA: &str = "rocoin.sim/1";
+
+/// One seed's outcome.
+#[derive(Debug)]
+pub(super) struct Run {
+    seed: u64,
+    report: Report,
+    /// What was expected and is not so.
+    missed: Vec<String>,
+    reproduce: String,
+}
+
+impl Run {
+    pub(super) fn new(worlds: &Worlds, seed: u64, report: Report) -> Self {
+        // A run that an invariant ended early says nothing of the rest.
+        let missed = if report.violation.is_some() { Vec::new() } else { worlds.expect().missed(&report) };
+        Self { seed, report, missed, reproduce: worlds.reproduce(seed) }
+    }
+
+    /// What went wrong, for people; empty if all held.
+    pub(super) fn told(&self) -> String {
+        let mut text = String::new();
+        if let Some(violation) = &self.report.violation {
+            _ = writeln!(text, "seed {}: {violation}reproduce with: {}\n", self.seed, self.reproduce);
+        }
+        for missed in &self.missed {
+            _ = writeln!(text, "seed {}: {missed}; reproduce with: {}", self.seed, self.reproduce);
+        }
+        text
+    }
+}
+
+/// The outcome of all seeds.
+#[derive(Debug)]
+pub(super) struct Results<'a> {
+    worlds: &'a Worlds,
+    seeds: Seeds,
+    jobs: NonZeroUsize,
+    pub(super) wall_s: f64,
+    simulated_s: f64,
+    tally: Tally,
+    recoveries_s: Vec<f64>,
+    /// Of scenarios that expect the planner's promise to hold.
+    planned: Vec<(u64, Agreement)>,
+    bad: Vec<Run>,
+}
+
+impl<'a> Results<'a> {
+    pub(super) fn new(worlds: &'a Worlds, seeds: Seeds, jobs: NonZeroUsize) -> Self {
+        let (tally, recoveries_s, planned, bad) = (Tally::default(), Vec::new(), Vec::new(), Vec::new());
+        Self { worlds, seeds, jobs, wall_s: 0.0, simulated_s: 0.0, tally, recoveries_s, planned, bad }
+    }
+
+    pub(super) fn add(&mut self, run: Run) {
+        self.tally.add(&run.report.tally);
+        self.simulated_s += run.report.ended.since(rocoin::time::Instant::ZERO).as_secs_f64();
+        self.recoveries_s.extend(run.report.recovered_after.map(|after| after.as_secs_f64()));
+        if self.worlds.expect().as_planned_errors_max.is_some() {
+            self.planned.extend(run.report.agreement.map(|agreement| (run.seed, agreement)));
+        }
+        if run.report.violation.is_some() || !run.missed.is_empty() {
+            self.bad.push(run);
+        }
+    }
+
+    /// Whether no invariant broke and nothing expected was missed.
+    pub(super) fn holds(&self) -> bool {
+        self.bad.is_empty()
+    }
+
+    fn latency_s(&self, share: f64) -> Option<f64> {
+        self.tally.quantile(share).map(|latency| latency.as_secs_f64())
+    }
+
+    fn recovery_s(&self, share: f64) -> Option<f64> {
+        let mut sorted = self.recoveries_s.clone();
+        sorted.sort_by(f64::total_cmp);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+        let index = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
+        sorted.get(index).copied()
+    }
+
+    /// The shares of the tally, each `None` without requests.
+    fn shares(&self) -> [(&'static str, Option<f64>); 3] {
+        let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
+        let (tally, total) = (&self.tally, self.tally.total());
+        [
+            ("answered_share", share(tally.answered(), total)),
+            ("complete_share", share(tally.complete(), total)),
+            ("right_share", share(tally.right, tally.answered())),
+        ]
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let shares = self.shares();
+        let violations = self.bad.iter().filter_map(|run| {
+            let violation = run.report.violation.as_ref()?;
+            Some(json!({
+                "seed": run.seed,
+                "invariant": violation.invariant,
+                "evidence": violation.evidence,
+                "at_s": violation.at.since(rocoin::time::Instant::ZERO).as_secs_f64(),
+                "reproduce": run.reproduce,
+            }))
+        });
+        let missed = self.bad.iter().flat_map(|run| {
+            run.missed.iter().map(|what| json!({"seed": run.seed, "missed": what, "reproduce": run.reproduce}))
+        });
+        let planned = self.planned.iter().map(|(seed, agreement)| {
+            let mut value = json!(agreement);
+            value["seed"] = json!(seed);
+            value
+        });
+        json!({
+            "schema": SCHEMA,
+            "command": std::env::args().collect::<Vec<_>>().join(" "),
+            "configuration": self.worlds.configuration(),
+            "seeds": self.seeds,
+            "commit": option_env!("ROCOIN_COMMIT"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "machine": machine(self.jobs),
+            "wall_s": self.wall_s,
+            "simulated_s": self.simulated_s,
+            "violations": violations.collect::<Vec<_>>(),
+            "missed": missed.collect::<Vec<_>>(),
+            "requests": {
+                "total": self.tally.total(),
+                "outcomes": self.tally.outcomes,
+                "retried": self.tally.retried,
+                shares[0].0: shares[0].1,
+                shares[1].0: shares[1].1,
+                shares[2].0: shares[2].1,
+                "latency_p50_s": self.latency_s(0.5),
+                "latency_p99_s": self.latency_s(0.99),
+            },
+            "planned": planned.collect::<Vec<_>>(),
+            "recovery": {
+                "runs": self.recoveries_s.len(),
+                "p50_s": self.recovery_s(0.5),
+                "max_s": self.recovery_s(1.0),
+            },
+        })
+    }
+
+    /// For people.
+    pub(super) fn summary(&self) -> String {
+        let or_none = |number: Option<f64>, unit: fn(f64) -> String| number.map_or("none".to_owned(), unit);
+        let seconds = |s: f64| format!("{s:.3} s");
+        let mut rows = vec![
+            vec!["seeds".to_owned(), self.seeds.count().to_string()],
+            vec!["simulated".to_owned(), format!("{:.0} s in {:.1} s", self.simulated_s, self.wall_s)],
+            vec!["requests".to_owned(), self.tally.total().to_string()],
+        ];
+        for (outcome, count) in &self.tally.outcomes {
+            let name = serde_json::to_value(outcome).ok();
+            let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().replace('_', " ");
+            rows.push(vec![format!("  {name}"), count.to_string()]);
+        }
+        for (name, share) in self.shares() {
+            rows.push(vec![name.replace('_', " "), or_none(share, percent)]);
+        }
+        rows.push(vec!["latency p50".to_owned(), or_none(self.latency_s(0.5), seconds)]);
+        rows.push(vec!["latency p99".to_owned(), or_none(self.latency_s(0.99), seconds)]);
+        rows.push(vec!["recovery at most".to_owned(), or_none(self.recovery_s(1.0), seconds)]);
+        for (seed, agreement) in &self.planned {
+            let share = |share: Share| {
+                format!(
+                    "{} found, {} planned, standard error {}",
+                    percent(share.found),
+                    percent(share.promised),
+                    percent(share.error)
+                )
+            };
+            rows.push(vec![format!("seed {seed}: availability"), share(agreement.availability)]);
+            if let (Some(latency), Some(within)) = (agreement.latency_rho_s, agreement.within_latency_rho) {
+                rows.push(vec![format!("seed {seed}: in {latency:.1} s"), share(within)]);
+            }
+        }
+        let mut text = aligned(&rows);
+        let violations = self.bad.iter().filter(|run| run.report.violation.is_some()).count();
+        let missed = self.bad.len() - violations;
+        text += &match (violations, missed) {
+            (0, 0) => "All held.\n".to_owned(),
+            _ => format!("Did not hold: {violations} seeds with a violation, {missed} with a missed expectation.\n"),
+        };
+        text
+    }
+}
+
+/// What it ran on.
+fn machine(jobs: NonZeroUsize) -> Value {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let cores = std::thread::available_parallelism().ok().map(NonZeroUsize::get);
+    json!({"cores": cores, "cpu": cpu, "jobs": jobs.get()})
+}
