@@ -200,6 +200,14 @@ impl Node {
         self.settle(now);
     }
 
+    /// Takes others for known, alive and linked, without a word: for a simulation that begins in the middle.
+    pub fn acquaint(&mut self, now: Instant, others: &[membership::Acquaintance]) {
+        self.membership.acquaint(now, others);
+        self.changed.extend(others.iter().map(|other| other.id).filter(|id| *id != self.me));
+        self.view_is_stale = true;
+        self.settle(now);
+    }
+
     /// The time of [`Self::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         let is_due = |timeout: Option<(Instant, &str)>| timeout.is_some_and(|(due, _)| due <= now);

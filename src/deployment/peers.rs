@@ -74,7 +74,7 @@ impl Peers {
     pub(super) fn holder(&self, me: NodeId, artifact: Digest, bundle: Digest) -> Option<NodeId> {
         let usable = |p: &&Peer| self.is_usable(artifact, p.id);
         let sure: Vec<_> = self.peers.values().filter(usable).filter(|p| holds(p, artifact, bundle)).collect();
-        let possible = |p: &&Peer| p.bundles.iter().any(|h| h.bundle == bundle);
+        let possible = |p: &&Peer| p.record.bundles.iter().any(|h| h.bundle == bundle);
         let candidates =
             if sure.is_empty() { self.peers.values().filter(usable).filter(possible).collect() } else { sure };
         let spread = me.0.iter().chain(&artifact.0).fold(0, |sum, byte| sum + usize::from(*byte));
@@ -89,12 +89,12 @@ impl Peers {
 
     /// Whether a group has a member here or elsewhere that can answer.
     pub(super) fn serve(&self, group: &PlannedGroup) -> bool {
-        let ready = |p: &Peer| p.routable && p.ready.contains(&group.student);
+        let ready = |p: &Peer| p.routable && p.record.ready.contains(&group.student);
         group.members.iter().filter_map(|member| self.peers.get(member)).any(ready)
     }
 }
 
 fn holds(peer: &Peer, artifact: Digest, bundle: Digest) -> bool {
-    let keeps = |whole_only: bool| peer.bundles.iter().any(|h| h.bundle == bundle && (h.whole || !whole_only));
-    keeps(artifact != bundle) || peer.ready.contains(&artifact)
+    let keeps = |whole_only: bool| peer.record.bundles.iter().any(|h| h.bundle == bundle && (h.whole || !whole_only));
+    keeps(artifact != bundle) || peer.record.ready.contains(&artifact)
 }

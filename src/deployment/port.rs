@@ -8,7 +8,7 @@ use crate::blob::Blob;
 use crate::bundle::Manifest;
 use crate::id::{Digest, NodeId};
 use crate::leadership::EpochPlan;
-use crate::membership::{Deployment, Holding, Member};
+use crate::membership::{Deployment, Holding, Member, Record};
 
 /// What happens to a node.
 #[derive(Debug, Clone)]
@@ -90,24 +90,13 @@ pub struct Peer {
     pub id: NodeId,
     /// Alive and linked: artifacts can be fetched from it, and it answers requests.
     pub routable: bool,
-    /// The bundles it keeps, by its own record.
-    pub bundles: Vec<Holding>,
-    /// The students it has loaded, by its own record.
-    pub ready: Vec<Digest>,
-    /// The newest deployment it knows of, by its own record.
-    pub desired: Option<Deployment>,
+    /// What it tells of itself.
+    pub record: Arc<Record>,
 }
 
 impl From<&Member> for Peer {
     fn from(member: &Member) -> Self {
-        let record = member.record();
-        Self {
-            id: member.id(),
-            routable: member.is_routable(),
-            bundles: record.bundles.clone(),
-            ready: record.ready.clone(),
-            desired: record.desired.clone(),
-        }
+        Self { id: member.id(), routable: member.is_routable(), record: Arc::clone(member.shared_record()) }
     }
 }
 

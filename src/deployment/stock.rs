@@ -226,7 +226,7 @@ impl Stock {
 
     fn on_peers(&mut self, peers: Vec<Peer>) {
         for peer in peers {
-            let events = peer.desired.as_ref().map(|desired| self.desired.hear(desired)).unwrap_or_default();
+            let events = peer.record.desired.as_ref().map(|desired| self.desired.hear(desired)).unwrap_or_default();
             events.into_iter().for_each(|event| self.event(event));
             self.peers.insert(peer);
         }

@@ -15,7 +15,7 @@ use super::config::Config;
 use super::counters::Counters;
 use super::dissemination::{PIGGYBACK_BYTES_MAX, Queue, told_max};
 use super::health::LocalHealth;
-use super::member::{Me, Member, State};
+use super::member::{Acquaintance, Me, Member, State};
 use super::members::{Members, fingerprint};
 use super::message::{Claim, ENTRIES_MAX, Kind, Message, Stamp, Start, UPDATES_MAX, Update};
 use super::port::{Event, Input, Output, Reason};
@@ -209,6 +209,24 @@ impl Membership {
         self.counters
     }
 
+    /// Takes others for known, alive and linked, without a word: for a start in the middle of things. They replace what was
+    /// known of them, and news that wait count as told.
+    pub fn acquaint(&mut self, now: Instant, others: &[Acquaintance]) {
+        for Acquaintance { id, stamp, record } in others.iter().filter(|other| other.id != self.me) {
+            let mut member = Member::new(*id, *stamp, Arc::clone(record), true, now);
+            member.routable = true;
+            member.rtt = self.members.get(id).and_then(|known| known.rtt);
+            self.links.insert(*id);
+            self.members.insert(member);
+        }
+        self.queue.clear();
+    }
+
+    /// This node, as [`Self::acquaint`] makes it known.
+    pub fn acquaintance(&self) -> Acquaintance {
+        Acquaintance { id: self.me, stamp: self.stamp, record: Arc::clone(&self.record) }
+    }
+
     fn on_message(&mut self, now: Instant, from: NodeId, message: Message) {
         self.counters.received += 1;
         let oversize = message.updates.len() > UPDATES_MAX
@@ -320,7 +338,8 @@ impl Membership {
         1 + self.members.up()
     }
 
-    fn alive(&self) -> usize {
+    /// Others that are held alive.
+    pub fn alive(&self) -> usize {
         self.members.alive()
     }
 

@@ -35,6 +35,17 @@ pub struct Me<'a> {
     pub record: &'a Record,
 }
 
+/// A node as others may know it from before.
+#[derive(Debug, Clone)]
+pub struct Acquaintance {
+    /// Its identity.
+    pub id: NodeId,
+    /// Its start and its counters.
+    pub stamp: Stamp,
+    /// What it tells of itself.
+    pub record: Arc<Record>,
+}
+
 /// One member as this node sees it.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -112,6 +123,11 @@ impl Member {
 
     /// What it tells of itself.
     pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The same, to be kept without a copy.
+    pub fn shared_record(&self) -> &Arc<Record> {
         &self.record
     }
 

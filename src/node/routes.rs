@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::bundle::Manifest;
 use crate::id::{Digest, Epoch, NodeId};
 use crate::inference::{Route, Routing};
+use crate::membership::Record;
 
 /// Replicas of one student that a request may be sent to. Beyond it each node takes those that follow it in order of ids, so that
 /// the load is spread; when one of them goes the next takes its place. Ours.
@@ -18,8 +19,8 @@ const ROUTES_MAX: usize = 32;
 /// Who has what loaded, and the routing last told to the coordinator.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    /// What each reachable member has loaded.
-    loaded: BTreeMap<NodeId, Vec<Digest>>,
+    /// The records of the reachable members that have anything loaded.
+    loaded: BTreeMap<NodeId, Arc<Record>>,
     /// Who has a student loaded.
     ready: BTreeMap<Digest, BTreeSet<NodeId>>,
     routing: Option<Routing>,
@@ -41,24 +42,31 @@ impl Routes {
         self.ready.get(&student).into_iter().flatten().copied()
     }
 
-    /// What a member has loaded; nothing if it cannot be reached.
-    pub(super) fn set(&mut self, member: NodeId, loaded: &[Digest]) {
-        if self.loaded.get(&member).map_or(&[][..], Vec::as_slice) == loaded {
+    /// What a member that can be reached has loaded.
+    pub(super) fn loaded(&self, member: NodeId) -> &[Digest] {
+        self.loaded.get(&member).map_or(&[], |record| &record.ready)
+    }
+
+    /// What a member tells of itself; nothing if it cannot be reached.
+    pub(super) fn set(&mut self, member: NodeId, record: Option<&Arc<Record>>) {
+        let loaded = record.map_or(&[][..], |record| &record.ready);
+        if self.loaded(member) == loaded {
             return;
         }
-        for student in self.loaded.remove(&member).unwrap_or_default() {
-            if let Some(ready) = self.ready.get_mut(&student) {
+        let before = self.loaded.remove(&member);
+        for student in before.iter().flat_map(|record| &record.ready) {
+            if let Some(ready) = self.ready.get_mut(student) {
                 ready.remove(&member);
                 if ready.is_empty() {
-                    self.ready.remove(&student);
+                    self.ready.remove(student);
                 }
             }
         }
         for student in loaded {
             self.ready.entry(*student).or_default().insert(member);
         }
-        if !loaded.is_empty() {
-            self.loaded.insert(member, loaded.to_vec());
+        if let Some(record) = record.filter(|record| !record.ready.is_empty()) {
+            self.loaded.insert(member, Arc::clone(record));
         }
     }
 

@@ -202,9 +202,11 @@ impl Node {
             peers.push(deployment::Peer::from(member));
             view.push(self.view_of(member));
             let is_open = member.is_routable() && !member.record().draining;
-            self.routes.set(id, if is_open { &member.record().ready } else { &[] });
+            self.routes.set(id, Some(member.shared_record()).filter(|_| is_open));
         }
-        self.routes.set(self.me, &self.record.ready);
+        if self.routes.loaded(self.me) != self.record.ready {
+            self.routes.set(self.me, Some(&Arc::new(self.record.clone())));
+        }
         self.stock.handle(now, deployment::Input::Peers(peers));
         self.leadership.handle(now, leadership::Input::View(view));
 
@@ -219,7 +221,7 @@ impl Node {
 
     fn forget(&mut self, now: Instant, member: NodeId) {
         self.observations.forget(member);
-        self.routes.set(member, &[]);
+        self.routes.set(member, None);
         self.stock.handle(now, deployment::Input::Gone { peer: member });
         self.leadership.handle(now, leadership::Input::Gone { member });
     }

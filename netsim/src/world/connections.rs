@@ -98,6 +98,19 @@ impl World {
         self.input(host, Input::LinkUp { peer: node });
     }
 
+    /// Connections that stand to all of these, without a word to the nodes.
+    pub(super) fn link_to_all(&mut self, host: HostId, others: &[HostId]) {
+        for peer in others.iter().copied().filter(|peer| *peer != host) {
+            let known = self.connections.get(&pair(host, peer)).map(|connection| connection.id);
+            let connection = known.unwrap_or_else(|| self.network.new_connection());
+            if known.is_none() {
+                self.connections.insert(pair(host, peer), Connection { id: connection, waiting: Vec::new() });
+            }
+            let node = self.host(peer).disk.node;
+            self.host_mut(host).links.insert(node, Link { host: peer, connection });
+        }
+    }
+
     pub(super) fn link_down(&mut self, host: HostId, peer: HostId, connection: ConnectionId) {
         let links = &self.host(host).links;
         let gone = links.iter().find(|(_, l)| l.host == peer && l.connection == connection).map(|(node, _)| *node);
