@@ -32,7 +32,7 @@ pub use self::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnaps
 pub use self::start::Start;
 use crate::bundle::Manifest;
 use crate::deployment::{self, Stock};
-use crate::id::{Digest, NodeId};
+use crate::id::{Digest, Epoch, NodeId};
 use crate::inference::{self, Coordinator, ReplicaQueue, coordinator, replica};
 use crate::leadership::{self, Leadership};
 use crate::membership::{self, Membership, Record};
@@ -86,6 +86,8 @@ pub struct Node {
     promises: Promises,
     observations: Observations,
     routes: Routes,
+    /// The epoch, the students, and how many manifests the replicas were last told of.
+    told_ready: Option<(Option<Epoch>, Vec<Digest>, usize)>,
     /// Members that may have changed since the machines were last told.
     changed: BTreeSet<NodeId>,
     /// Whether one of them, or this node itself, may have changed since the machines were last told.
@@ -134,6 +136,7 @@ impl Node {
             promises: Promises::new(durable),
             observations: Observations::default(),
             routes: Routes::default(),
+            told_ready: None,
             changed: BTreeSet::new(),
             view_is_stale: true,
             spoke_to_itself: false,

@@ -70,6 +70,8 @@ pub struct Leadership {
     /// The revision of the view that the schedule knows.
     watched: Option<(u64, usize)>,
     spread: Spread,
+    /// When to act next, and why: as of the last step.
+    due: Option<(Instant, &'static str)>,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
@@ -92,6 +94,7 @@ impl Leadership {
             schedule: Schedule::new(config.settle),
             watched: None,
             spread: Spread::new(me, now),
+            due: None,
             counters: Counters::default(),
             outputs: VecDeque::new(),
             config,
@@ -126,6 +129,10 @@ impl Leadership {
 
     /// When to call [`Self::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.due
+    }
+
+    fn next_due(&self) -> Option<(Instant, &'static str)> {
         let leads = self.may_plan();
         [
             (self.gate.due(), "write the state"),
@@ -298,6 +305,7 @@ impl Leadership {
         if let Some(promise) = self.gate.poll(now) {
             self.outputs.push_back(Output::Persist(promise));
         }
+        self.due = self.next_due();
     }
 
     fn follow(&mut self, now: Instant) {

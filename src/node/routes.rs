@@ -23,6 +23,8 @@ pub(super) struct Routes {
     loaded: BTreeMap<NodeId, Arc<Record>>,
     /// Who has a student loaded.
     ready: BTreeMap<Digest, BTreeSet<NodeId>>,
+    /// What the last routing was made of, and whether anything of that has changed.
+    made_of: Option<(Option<Digest>, Option<Epoch>, usize)>,
     routing: Option<Routing>,
 }
 
@@ -53,6 +55,7 @@ impl Routes {
         if self.loaded(member) == loaded {
             return;
         }
+        self.made_of = None;
         let before = self.loaded.remove(&member);
         for student in before.iter().flat_map(|record| &record.ready) {
             if let Some(ready) = self.ready.get_mut(student) {
@@ -78,6 +81,10 @@ impl Routes {
         planned: Option<Digest>,
         epoch: Option<Epoch>,
     ) -> Option<Routing> {
+        let made_of = (planned, epoch, manifests.len());
+        if self.made_of.replace(made_of) == Some(made_of) {
+            return None;
+        }
         let candidate = |bundle: Digest| Some(self.routing(me, bundle, manifests.get(&bundle)?, epoch));
         let next_of_plan = planned.and_then(candidate);
         let current = self.bundle().filter(|bundle| Some(*bundle) != planned).and_then(candidate);

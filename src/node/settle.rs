@@ -215,8 +215,12 @@ impl Node {
         if let Some(routing) = self.routes.update(self.me, &self.manifests, planned, epoch) {
             self.coordinator.handle(now, coordinator::Input::Routing(routing));
         }
-        let students = self.loaded_students();
-        self.replicas.handle(now, replica::Input::Ready { epoch, students });
+        let ready = (epoch, self.record.ready.clone(), self.manifests.len());
+        if self.told_ready.as_ref() != Some(&ready) {
+            self.told_ready = Some(ready);
+            let students = self.loaded_students();
+            self.replicas.handle(now, replica::Input::Ready { epoch, students });
+        }
     }
 
     fn forget(&mut self, now: Instant, member: NodeId) {
