@@ -30,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// News have so long to be told between two deaths; what is left then counts as told.
 const REST: Duration = Duration::from_secs(5);
+/// After a plan is adopted everybody has loaded what it gives it, and told so: records change at most once a second.
+const LOADED: Duration = Duration::from_millis(1100);
 /// A death's traffic is counted for so long.
 const AFTERMATH: Duration = Duration::from_secs(10);
 
@@ -106,17 +108,23 @@ pub fn setup(nodes: usize, seed: u64, acquainted: bool) -> Setup {
     }
 }
 
-/// A fleet that has found together and serves; `None` if it does not get there.
+/// A fleet that has found together and serves; `None` if it does not get there. Its nodes are introduced, choose a leader and
+/// adopt its plan by themselves, and are introduced once more when they have loaded what it gives them.
 pub fn converged(setup: Setup) -> Option<World> {
     let mut world = World::new(setup);
     advance(&mut world, Duration::from_millis(100));
     world.introduce();
     let end = world.now() + PATIENCE;
     while world.now() < end {
-        advance(&mut world, Duration::from_secs(1));
+        advance(&mut world, Duration::from_millis(100));
+        let epochs: BTreeSet<_> =
+            world.host_ids().map(|host| world.identity(host).and_then(|(_, epoch)| epoch)).collect();
+        if epochs.len() != 1 || epochs.contains(&None) {
+            continue;
+        }
+        advance(&mut world, LOADED);
+        world.introduce();
         if world.trouble().is_none() {
-            advance(&mut world, REST);
-            world.introduce();
             return Some(world);
         }
     }

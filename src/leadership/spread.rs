@@ -67,3 +67,46 @@ pub(super) fn followers(view: &View, me: NodeId, author: NodeId) -> Vec<NodeId> 
     let all = view.reachable_after(me, me).filter(|id| *id != author);
     if view.len() <= BRANCHES { all.collect() } else { branches(view, me, author) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::leadership::tests::fixture::id;
+    use crate::leadership::tests::single::member;
+
+    fn view(count: u8) -> View {
+        let mut view = View::new(Instant::ZERO);
+        view.update(id(1), (1..=count).map(member).collect(), Instant::ZERO);
+        view
+    }
+
+    #[test]
+    fn a_tree_reaches_everybody_once_whoever_begins_it() {
+        for count in [1, 2, 17, 18, 100, 250] {
+            let view = view(count);
+            for author in [1, count / 2 + 1, count] {
+                let mut reached = BTreeSet::from([id(author)]);
+                let mut next = vec![id(author)];
+                while let Some(me) = next.pop() {
+                    let branches = branches(&view, me, id(author));
+                    assert!(branches.len() <= BRANCHES);
+                    for branch in branches {
+                        assert!(reached.insert(branch), "{branch:?} hears it twice");
+                        next.push(branch);
+                    }
+                }
+                assert_eq!(reached.len(), usize::from(count));
+            }
+        }
+    }
+
+    #[test]
+    fn everybody_is_compared_with_in_turn_from_the_next_on() {
+        let view = view(5);
+        let mut spread = Spread::new(id(4), Instant::ZERO);
+        let turn: Vec<_> = (0..5).flat_map(|_| spread.next(&view, id(4), false, Instant::ZERO)).collect();
+        assert_eq!(turn, [5, 1, 2, 3, 5].map(id));
+    }
+}

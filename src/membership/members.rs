@@ -230,3 +230,61 @@ pub(super) fn fingerprint(id: NodeId, stamp: Stamp) -> u64 {
     let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::{RngCore as _, SeedableRng as _};
+
+    use super::*;
+    use crate::id::{Generation, Incarnation};
+    use crate::membership::message::Start;
+    use crate::membership::tests::cluster::{id, ms, record};
+
+    fn member(n: usize) -> Member {
+        let start = Start { generation: Generation(1), nonce: 7 };
+        let stamp = Stamp { start, incarnation: Incarnation(0), version: 1 };
+        Member::new(id(n), stamp, Arc::new(record(n)), n.is_multiple_of(2), Instant::ZERO)
+    }
+
+    /// What a look at every member gives.
+    fn looked_at(members: &Members) -> (usize, usize, u64, Vec<(Instant, NodeId)>, Vec<NodeId>) {
+        let up: Vec<_> = members.values().filter(|m| m.is_up()).collect();
+        let alive = up.iter().filter(|m| m.is_alive()).count();
+        let view = up.iter().fold(0, |sum, m| sum ^ fingerprint(m.id, m.stamp));
+        let mut dials: Vec<_> = up.iter().filter(|m| m.wants_dial()).map(|m| (m.dial_at, m.id)).collect();
+        dials.sort_unstable();
+        (up.len(), alive, view, dials, up.iter().map(|m| m.id).collect())
+    }
+
+    #[test]
+    fn what_is_kept_of_all_is_what_a_look_at_each_gives() {
+        let mut rng = ChaCha8Rng::from_seed([1; 32]);
+        let mut members = Members::default();
+        for step in 0..2_000_u64 {
+            let n = usize::try_from(rng.next_u64() % 40).unwrap();
+            match rng.next_u64() % 8 {
+                0 => drop(members.remove(&id(n))),
+                1 | 2 => members.insert(member(n)),
+                change => {
+                    let Some(mut member) = members.get_mut(&id(n)) else { continue };
+                    match change {
+                        3 => member.enter(State::Suspect, Instant::ZERO + ms(step)),
+                        4 => member.enter(State::Down, Instant::ZERO + ms(step)),
+                        5 => member.enter(State::Alive, Instant::ZERO + ms(step)),
+                        6 => member.stamp.version += 1,
+                        _ => (member.linked, member.dial_at) = (!member.linked, Instant::ZERO + ms(step)),
+                    }
+                }
+            }
+            let (up, alive, view, dials, ring) = looked_at(&members);
+            assert_eq!((members.up(), members.alive(), members.view()), (up, alive, view));
+            assert_eq!(members.dials().iter().copied().collect::<Vec<_>>(), dials);
+            let ranked: Vec<_> = (0..up).filter_map(|rank| members.ranked(rank)).collect();
+            assert_eq!(ranked, ring);
+            assert_eq!(members.rank(id(n)), ring.partition_point(|other| *other < id(n)));
+        }
+    }
+}

@@ -120,3 +120,25 @@ fn served(routing: &Routing) -> usize {
     let served = routing.parts.iter().filter(|routes| !routes.is_empty()).count();
     served * 1_000_000 / routing.parts.len().max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::membership::tests::cluster::{id, record};
+
+    #[test]
+    fn of_many_replicas_each_node_takes_some_and_the_next_when_one_goes() {
+        let student = Digest([7; 32]);
+        let holder = Arc::new(Record { ready: vec![student], ..record(0) });
+        let mut routes = Routes::default();
+        (0..100).for_each(|n| routes.set(id(n), Some(&holder)));
+        let taken = |routes: &Routes, me| routes.routes(id(me), student).map(|r| r.replica).collect::<Vec<_>>();
+        let before = taken(&routes, 3);
+        assert_eq!((before.len(), before[0]), (ROUTES_MAX, id(3)));
+        assert_ne!(before, taken(&routes, 4));
+        routes.set(before[1], None);
+        let after = taken(&routes, 3);
+        assert_eq!((after.len(), after[1]), (ROUTES_MAX, before[2]));
+        assert_eq!(routes.ready(student).count(), 99);
+    }
+}

@@ -6,7 +6,7 @@ use crate::leadership::{Claim, Config, EpochPlan, Event, Input, Leadership, Mess
 use crate::membership::State;
 use crate::time::{Duration, Instant};
 
-pub(super) fn member(n: u8) -> ViewMember {
+pub(crate) fn member(n: u8) -> ViewMember {
     ViewMember {
         id: id(n),
         generation: Generation(1),
