@@ -18,7 +18,7 @@ mod settle;
 mod snapshot;
 mod start;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use self::config::Config;
@@ -33,7 +33,7 @@ pub use self::start::Start;
 use crate::bugs::Bug;
 use crate::bundle::Manifest;
 use crate::deployment::{self, Stock};
-use crate::id::{Digest, NodeId};
+use crate::id::{Digest, Epoch, NodeId};
 use crate::inference::{self, Coordinator, ReplicaQueue, coordinator, replica};
 use crate::leadership::{self, Leadership};
 use crate::membership::{self, Membership, Record};
@@ -81,11 +81,17 @@ pub struct Node {
     replicas: ReplicaQueue,
     /// What this node tells of itself.
     record: Record,
+    /// The same, as membership was last told.
+    told: Record,
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     promises: Promises,
     observations: Observations,
     routes: Routes,
-    /// Whether the members, or what they tell, may have changed since the machines were last told.
+    /// The epoch, the students, and how many manifests the replicas were last told of.
+    told_ready: Option<(Option<Epoch>, Vec<Digest>, usize)>,
+    /// Members that may have changed since the machines were last told.
+    changed: BTreeSet<NodeId>,
+    /// Whether one of them, or this node itself, may have changed since the machines were last told.
     view_is_stale: bool,
     /// Whether its coordinator and its replicas told each other something that is not worked off yet.
     spoke_to_itself: bool,
@@ -132,11 +138,14 @@ impl Node {
             stock: Stock::new(me, config.deployment, kept, now),
             coordinator: Coordinator::new(me, generation, first_request(seed), config.coordinator),
             replicas: ReplicaQueue::new(config.replica),
+            told: record.clone(),
             record,
             manifests,
             promises: Promises::new(durable),
             observations: Observations::default(),
             routes: Routes::new(config.bugs),
+            told_ready: None,
+            changed: BTreeSet::new(),
             view_is_stale: true,
             spoke_to_itself: false,
             draining_since: None,
@@ -156,13 +165,13 @@ impl Node {
             Input::LinkUp { peer } => {
                 self.membership.handle(now, membership::Input::LinkUp { peer });
                 self.leadership.handle(now, leadership::Input::LinkUp { peer });
-                self.view_is_stale = true;
+                self.note_change(peer);
             }
             Input::LinkDown { peer } => {
                 self.membership.handle(now, membership::Input::LinkDown { peer });
                 self.stock.handle(now, deployment::Input::LinkDown { peer });
                 self.coordinator.handle(now, coordinator::Input::Lost { peer });
-                self.view_is_stale = true;
+                self.note_change(peer);
             }
             Input::Request { client, request } => {
                 self.coordinator.handle(now, coordinator::Input::Request { client, request });
@@ -202,12 +211,29 @@ impl Node {
         self.settle(now);
     }
 
+    /// Takes others for known, alive and linked, without a word: for a simulation that begins in the middle.
+    pub fn acquaint(&mut self, now: Instant, others: &[membership::Acquaintance]) {
+        self.membership.acquaint(now, others);
+        self.changed.extend(others.iter().map(|other| other.id).filter(|id| *id != self.me));
+        self.view_is_stale = true;
+        self.settle(now);
+    }
+
     /// The time of [`Self::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.membership.handle_timeout(now);
-        self.leadership.handle_timeout(now);
-        self.stock.handle_timeout(now);
-        self.coordinator.handle_timeout(now);
+        let is_due = |timeout: Option<(Instant, &str)>| timeout.is_some_and(|(due, _)| due <= now);
+        if is_due(self.membership.poll_timeout()) {
+            self.membership.handle_timeout(now);
+        }
+        if is_due(self.leadership.poll_timeout()) {
+            self.leadership.handle_timeout(now);
+        }
+        if is_due(self.stock.poll_timeout()) {
+            self.stock.handle_timeout(now);
+        }
+        if is_due(self.coordinator.poll_timeout()) {
+            self.coordinator.handle_timeout(now);
+        }
         self.settle(now);
     }
 
@@ -273,6 +299,10 @@ impl Node {
         match message {
             Message::Membership(message) => {
                 self.membership.handle(now, membership::Input::Message { from, message });
+                let round_trip = self.membership.member(from).and_then(membership::Member::rtt);
+                if round_trip.is_some_and(|round_trip| self.observations.round_trip(from, round_trip)) {
+                    self.note_change(from);
+                }
             }
             Message::Leadership(message) => {
                 self.leadership.handle(now, leadership::Input::Message { from, message });

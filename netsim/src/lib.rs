@@ -16,6 +16,8 @@ pub mod picture;
 pub mod planned;
 pub mod random;
 pub mod run;
+pub mod scale;
 pub mod scenario;
+pub mod starved;
 pub mod swarm;
 pub mod world;

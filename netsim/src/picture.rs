@@ -7,7 +7,7 @@
 
 mod draw;
 mod members;
-mod svg;
+pub(crate) mod svg;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -189,6 +189,7 @@ impl Scenario {
             node: file.node.config(),
             models,
             in_place: file.in_place,
+            acquainted: false,
             runs_fail: file.runs_fail,
             load: file.load.clone(),
             schedule: self.schedule.clone(),

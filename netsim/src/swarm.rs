@@ -76,6 +76,7 @@ impl Draw {
             node: limits(seed),
             models: (0..2).map(|v| Arc::new(Model::synthetic(parts, variants + v))).collect(),
             in_place: self.random.chance(0.5),
+            acquainted: false,
             runs_fail: self.random.chance(0.2),
             load: self.load(),
             schedule: self.schedule(safety),

@@ -57,6 +57,8 @@ pub struct Setup {
     pub models: Vec<Arc<Model>>,
     /// Every disk has the first bundle's artifacts from the start.
     pub in_place: bool,
+    /// Hosts do not call out; [`World::introduce`] makes them known to each other.
+    pub acquainted: bool,
     /// A student's run fails with the failure probability of its host's capability.
     pub runs_fail: bool,
     /// What clients ask.
@@ -82,6 +84,7 @@ pub struct World {
     node_config: rocoin::node::Config,
     runs_fail: bool,
     in_place: bool,
+    acquainted: bool,
     schedule: Vec<Scheduled>,
     /// Of each starving host: how long it stalls at most, and how long it runs at most in between.
     starving: BTreeMap<HostId, (Duration, Duration)>,
@@ -96,7 +99,8 @@ pub struct World {
 impl World {
     /// A world at time zero; all hosts start within its first moments.
     pub fn new(setup: Setup) -> Self {
-        let Setup { seed, hosts, network, mut node, models, in_place, runs_fail, load, schedule, bugs } = setup;
+        let Setup { seed, hosts, network, mut node, models, in_place, acquainted, runs_fail, load, schedule, bugs } =
+            setup;
         node.bugs = bugs;
         let count = hosts.len();
         let mut random = Random::new(seed, "world");
@@ -120,6 +124,7 @@ impl World {
             node_config: node,
             runs_fail,
             in_place,
+            acquainted,
             schedule,
             starving: BTreeMap::new(),
             is_calm: false,
@@ -195,6 +200,26 @@ impl World {
     /// The bundles.
     pub fn models(&self) -> &[Arc<Model>] {
         &self.models
+    }
+
+    /// All running nodes learn of each other as they are now, and are linked, at once and without a message: a mesh that has found
+    /// together. May be repeated, to have all news told.
+    pub fn introduce(&mut self) {
+        let running: Vec<_> = self.host_ids().filter(|host| self.host(*host).is_running()).collect();
+        let known = running.iter().filter_map(|host| Some(self.host(*host).node.as_ref()?.membership().acquaintance()));
+        let known: Vec<_> = known.collect();
+        for host in &running {
+            self.link_to_all(*host, &running);
+        }
+        for host in running {
+            let now = self.now;
+            let h = self.host_mut(host);
+            let time = h.time(now);
+            if let Some(node) = &mut h.node {
+                node.acquaint(time, &known);
+            }
+            self.carry_out(host);
+        }
     }
 
     fn happen(&mut self, event: Event) {

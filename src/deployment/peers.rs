@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::port::Peer;
 use crate::id::{Digest, NodeId};
-use crate::leadership::{EpochPlan, PlannedGroup};
+use crate::leadership::PlannedGroup;
 use crate::time::{Duration, Instant};
 
 /// A holder that was silent, or said that it has nothing, is avoided for so long. Ours; a little more than a record
@@ -23,12 +23,12 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn replace(&mut self, peers: Vec<Peer>) {
-        self.peers = peers.into_iter().map(|p| (p.id, p)).collect();
+    pub(super) fn insert(&mut self, peer: Peer) {
+        self.peers.insert(peer.id, peer);
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values()
+    pub(super) fn remove(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
     }
 
     pub(super) fn link_down(&mut self, peer: NodeId) {
@@ -74,7 +74,7 @@ impl Peers {
     pub(super) fn holder(&self, me: NodeId, artifact: Digest, bundle: Digest) -> Option<NodeId> {
         let usable = |p: &&Peer| self.is_usable(artifact, p.id);
         let sure: Vec<_> = self.peers.values().filter(usable).filter(|p| holds(p, artifact, bundle)).collect();
-        let possible = |p: &&Peer| p.bundles.iter().any(|h| h.bundle == bundle);
+        let possible = |p: &&Peer| p.record.bundles.iter().any(|h| h.bundle == bundle);
         let candidates =
             if sure.is_empty() { self.peers.values().filter(usable).filter(possible).collect() } else { sure };
         let spread = me.0.iter().chain(&artifact.0).fold(0, |sum, byte| sum + usize::from(*byte));
@@ -89,17 +89,12 @@ impl Peers {
 
     /// Whether a group has a member here or elsewhere that can answer.
     pub(super) fn serve(&self, group: &PlannedGroup) -> bool {
-        let ready = |p: &&Peer| p.routable && p.ready.contains(&group.student);
-        self.peers.values().filter(ready).any(|p| group.members.contains(&p.id))
-    }
-
-    /// Whether everybody who answers has adopted the plan.
-    pub(super) fn have_adopted(&self, plan: &EpochPlan) -> bool {
-        self.peers.values().filter(|p| p.routable).all(|p| p.epoch >= Some(plan.epoch))
+        let ready = |p: &Peer| p.routable && p.record.ready.contains(&group.student);
+        group.members.iter().filter_map(|member| self.peers.get(member)).any(ready)
     }
 }
 
 fn holds(peer: &Peer, artifact: Digest, bundle: Digest) -> bool {
-    let keeps = |whole_only: bool| peer.bundles.iter().any(|h| h.bundle == bundle && (h.whole || !whole_only));
-    keeps(artifact != bundle) || peer.ready.contains(&artifact)
+    let keeps = |whole_only: bool| peer.record.bundles.iter().any(|h| h.bundle == bundle && (h.whole || !whole_only));
+    keeps(artifact != bundle) || peer.record.ready.contains(&artifact)
 }

@@ -6,15 +6,20 @@ use std::sync::Arc;
 use super::message::Message;
 use crate::blob::Blob;
 use crate::bundle::Manifest;
-use crate::id::{Digest, Epoch, NodeId};
+use crate::id::{Digest, NodeId};
 use crate::leadership::EpochPlan;
-use crate::membership::{Deployment, Holding, Member};
+use crate::membership::{Deployment, Holding, Member, Record};
 
 /// What happens to a node.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// What the other members tell of themselves replaces what was known; given whenever it changed.
+    /// Other members that are new or tell something new; the others are as they were.
     Peers(Vec<Peer>),
+    /// Another member is no longer known.
+    Gone {
+        /// Who.
+        peer: NodeId,
+    },
     /// A peer's message. The link below vouches for `from`.
     Message {
         /// Who sent it.
@@ -85,27 +90,13 @@ pub struct Peer {
     pub id: NodeId,
     /// Alive and linked: artifacts can be fetched from it, and it answers requests.
     pub routable: bool,
-    /// The bundles it keeps, by its own record.
-    pub bundles: Vec<Holding>,
-    /// The students it has loaded, by its own record.
-    pub ready: Vec<Digest>,
-    /// The plan it has adopted, by its own record.
-    pub epoch: Option<Epoch>,
-    /// The newest deployment it knows of, by its own record.
-    pub desired: Option<Deployment>,
+    /// What it tells of itself.
+    pub record: Arc<Record>,
 }
 
 impl From<&Member> for Peer {
     fn from(member: &Member) -> Self {
-        let record = member.record();
-        Self {
-            id: member.id(),
-            routable: member.is_routable(),
-            bundles: record.bundles.clone(),
-            ready: record.ready.clone(),
-            epoch: record.epoch,
-            desired: record.desired.clone(),
-        }
+        Self { id: member.id(), routable: member.is_routable(), record: Arc::clone(member.shared_record()) }
     }
 }
 

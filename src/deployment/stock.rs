@@ -79,6 +79,8 @@ pub struct Stock {
     storing: BTreeMap<Digest, u64>,
     put_off: BTreeMap<Digest, PutOff>,
     plan: Option<EpochPlan>,
+    /// The students that it gives this node, with their bundle.
+    planned: Vec<(Digest, Digest)>,
     /// The bundle planned before that of `plan`.
     previous: Option<Digest>,
     adopted_at: Instant,
@@ -89,6 +91,8 @@ pub struct Stock {
     serve: Serve,
     loads: Loads,
     told: Told,
+    /// When to act next, and why: as of the last step.
+    due: Option<(Instant, &'static str)>,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
@@ -107,6 +111,7 @@ impl Stock {
             held: artifacts,
             storing: BTreeMap::new(),
             put_off: BTreeMap::new(),
+            planned: plan.iter().flat_map(|p| p.students_of(me).map(|(_, student)| (p.bundle, student))).collect(),
             plan,
             previous: None,
             adopted_at: now,
@@ -116,6 +121,7 @@ impl Stock {
             serve: Serve::default(),
             loads: Loads::default(),
             told: Told::default(),
+            due: None,
             counters: Counters::default(),
             outputs: VecDeque::new(),
         };
@@ -132,6 +138,7 @@ impl Stock {
         self.now = now;
         match input {
             Input::Peers(peers) => self.on_peers(peers),
+            Input::Gone { peer } => self.peers.remove(peer),
             Input::Message { from, message, blob } => match message {
                 Message::Fetch { artifact, offset, length } => self.on_fetch(from, artifact, offset, length),
                 Message::Chunk { artifact, offset, total } => self.on_chunk(from, (artifact, offset, total), blob),
@@ -145,6 +152,7 @@ impl Stock {
             Input::Adopted(plan) => {
                 let before = self.plan.as_ref().map(|p| p.bundle).filter(|bundle| *bundle != plan.bundle);
                 self.previous = before.or(self.previous);
+                self.planned = plan.students_of(self.me).map(|(_, student)| (plan.bundle, student)).collect();
                 self.plan = Some(plan);
                 self.adopted_at = now;
             }
@@ -162,6 +170,10 @@ impl Stock {
 
     /// When to call [`Self::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.due
+    }
+
+    fn next_due(&self) -> Option<(Instant, &'static str)> {
         let put_off = self.put_off.values().map(|p| p.until).filter(|until| *until > self.now).min();
         [
             (self.transfer_due(), "leave a silent holder"),
@@ -213,10 +225,11 @@ impl Stock {
     }
 
     fn on_peers(&mut self, peers: Vec<Peer>) {
-        self.peers.replace(peers);
-        let deployments = self.peers.all().filter_map(|p| p.desired.as_ref());
-        let events: Vec<_> = deployments.flat_map(|d| self.desired.hear(d)).collect();
-        events.into_iter().for_each(|event| self.event(event));
+        for peer in peers {
+            let events = peer.record.desired.as_ref().map(|desired| self.desired.hear(desired)).unwrap_or_default();
+            events.into_iter().for_each(|event| self.event(event));
+            self.peers.insert(peer);
+        }
     }
 
     fn on_deploy(&mut self, bundle: Digest, manifest: Arc<Manifest>) {
@@ -259,6 +272,7 @@ impl Stock {
         self.unload(now);
         self.discard(now);
         self.tell();
+        self.due = self.next_due();
     }
 
     /// Tells what the record is to say, if that changed.

@@ -3,7 +3,7 @@
 use super::plan::EpochPlan;
 use super::port::Promise;
 use crate::bugs::{Bug, Bugs};
-use crate::id::Term;
+use crate::id::{Epoch, Term};
 use crate::time::{Duration, Instant};
 
 /// Between a write that failed and the next. Ours: a full disk is looked after by people, not within a probe period.
@@ -56,13 +56,14 @@ impl Gate {
 
     /// When to write.
     pub(super) fn due(&self) -> Option<Instant> {
-        (self.writing.is_none() && self.wanted != self.written).then_some(self.retry_at)
+        let differ = self.wanted.term != self.written.term || epoch(&self.wanted) != epoch(&self.written);
+        (self.writing.is_none() && differ).then_some(self.retry_at)
     }
 
     /// The open write is on disk: the plan it adopts, if any.
     pub(super) fn written(&mut self) -> Option<EpochPlan> {
         let promise = self.writing.take()?;
-        let adopted = promise.plan.clone().filter(|_| promise.plan != self.written.plan);
+        let adopted = promise.plan.clone().filter(|_| epoch(&promise) != epoch(&self.written));
         self.written = promise;
         adopted
     }
@@ -97,4 +98,9 @@ impl Gate {
     pub(super) fn greatest_plan(&self) -> Option<&EpochPlan> {
         self.wanted.plan.as_ref()
     }
+}
+
+/// Plans of one epoch are the same.
+fn epoch(promise: &Promise) -> Option<Epoch> {
+    promise.plan.as_ref().map(|plan| plan.epoch)
 }

@@ -10,7 +10,7 @@ use super::message::{Claim, Message};
 use super::plan::EpochPlan;
 use super::planning::{Draft, Schedule};
 use super::port::{Event, Input, Output, Promise, ViewMember};
-use super::spread::Spread;
+use super::spread::{self, Spread};
 use super::view::View;
 use crate::bugs::Bug;
 use crate::bundle::Manifest;
@@ -68,7 +68,11 @@ pub struct Leadership {
     outbid_at: Instant,
     bundle: Option<(Digest, Arc<Manifest>)>,
     schedule: Schedule,
+    /// The revision of the view that the schedule knows.
+    watched: Option<(u64, usize)>,
     spread: Spread,
+    /// When to act next, and why: as of the last step.
+    due: Option<(Instant, &'static str)>,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
@@ -89,7 +93,9 @@ impl Leadership {
             outbid_at: now,
             bundle: None,
             schedule: Schedule::new(config.settle),
-            spread: Spread::new(now),
+            watched: None,
+            spread: Spread::new(me, now),
+            due: None,
             counters: Counters::default(),
             outputs: VecDeque::new(),
             config,
@@ -100,12 +106,17 @@ impl Leadership {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::View(members) => self.on_view(now, members),
+            Input::Gone { member } => self.view.remove(member, now),
             Input::Message { from: peer, .. } | Input::LinkUp { peer } if peer == self.me => {}
             Input::Message { from, message: Message::Claim(claim) } => self.on_claim(now, from, claim),
             Input::Message { from, message: Message::Plan(plan) } => self.on_plan(now, from, plan),
-            Input::LinkUp { peer } => self.on_link_up(now, peer),
+            Input::Message { from, message: Message::Standing { claim, epoch } } => {
+                self.on_standing(now, from, claim, epoch);
+            }
+            Input::Message { from, message: Message::Want } => self.push_plan(from),
+            Input::LinkUp { peer } => self.tell_standing(peer),
             Input::Bundle { digest, manifest } => self.on_bundle(now, digest, manifest),
-            Input::Persisted => self.on_persisted(now),
+            Input::Persisted => self.on_persisted(),
             Input::PersistFailed { reason } => self.on_persist_failed(now, reason),
             Input::IdentityClash { member } => self.on_clash(now, member),
         }
@@ -119,15 +130,17 @@ impl Leadership {
 
     /// When to call [`Self::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        let plan = self.gate.plan().and_then(|p| self.spread.due(&self.view, self.me, p.epoch));
+        self.due
+    }
+
+    fn next_due(&self) -> Option<(Instant, &'static str)> {
         let leads = self.may_plan();
         [
             (self.gate.due(), "write the state"),
             (self.claim_due(), "claim to lead"),
             (self.schedule.due().filter(|_| leads), "plan"),
             (self.view.suspect_due(self.now).filter(|_| leads), "plan without a suspect"),
-            (plan, "push the plan"),
-            (self.leads().then(|| self.spread.remind_due()), "remind of the claim"),
+            (self.has_standing().then(|| self.spread.due()), "compare with another"),
         ]
         .into_iter()
         .filter_map(|(due, why)| Some((due?, why)))
@@ -166,7 +179,7 @@ impl Leadership {
                 self.note_term(now, member.id, epoch.term);
             }
         }
-        self.view.replace(self.me, members, now);
+        self.view.update(self.me, members, now);
     }
 
     fn on_claim(&mut self, now: Instant, from: NodeId, claim: Claim) {
@@ -198,7 +211,23 @@ impl Leadership {
         }
         self.counters.plans_stale += 1;
         if self.gate.plan().is_some_and(|own| own.epoch > epoch) {
-            self.push_plan(now, from);
+            self.push_plan(from);
+        }
+    }
+
+    fn on_standing(&mut self, now: Instant, from: NodeId, claim: Option<Claim>, epoch: Option<Epoch>) {
+        if let Some(claim) = claim {
+            self.on_claim(now, from, claim);
+        }
+        if epoch.is_some_and(|epoch| !self.note_term(now, from, epoch.term)) {
+            return;
+        }
+        if epoch > self.gate.greatest_plan().map(|plan| plan.epoch) {
+            if self.spread.may_ask(now) {
+                self.send(from, Message::Want);
+            }
+        } else if epoch < self.gate.plan().map(|plan| plan.epoch) {
+            self.tell_standing(from);
         }
     }
 
@@ -218,11 +247,15 @@ impl Leadership {
         true
     }
 
-    fn on_link_up(&mut self, now: Instant, peer: NodeId) {
-        if let Some(claim) = self.leader {
-            self.send(peer, Message::Claim(claim));
+    fn has_standing(&self) -> bool {
+        self.leader.is_some() || self.gate.plan().is_some()
+    }
+
+    fn tell_standing(&mut self, peer: NodeId) {
+        if self.has_standing() {
+            let epoch = self.gate.plan().map(|plan| plan.epoch);
+            self.send(peer, Message::Standing { claim: self.leader, epoch });
         }
-        self.push_plan(now, peer);
     }
 
     fn on_bundle(&mut self, now: Instant, digest: Digest, manifest: Arc<Manifest>) {
@@ -232,11 +265,10 @@ impl Leadership {
         }
     }
 
-    fn on_persisted(&mut self, now: Instant) {
+    fn on_persisted(&mut self) {
         if let Some(plan) = self.gate.written() {
-            let epoch = plan.epoch;
-            if epoch.leader != self.me {
-                self.spread.wait(&self.view, self.me, epoch, now);
+            for to in spread::branches(&self.view, self.me, plan.epoch.leader) {
+                self.push_plan(to);
             }
             self.outputs.push_back(Output::Adopted(plan));
         }
@@ -274,9 +306,10 @@ impl Leadership {
         if let Some(promise) = self.gate.poll(now) {
             self.outputs.push_back(Output::Persist(promise));
             if self.config.bugs.has(Bug::AdoptUnwritten) {
-                self.on_persisted(now);
+                self.on_persisted();
             }
         }
+        self.due = self.next_due();
     }
 
     fn follow(&mut self, now: Instant) {
@@ -291,8 +324,7 @@ impl Leadership {
         if claim.leader == self.me {
             self.schedule.at_once(now);
         }
-        let others: Vec<_> = self.view.reachable(self.me).map(|m| m.id).filter(|id| *id != claim.leader).collect();
-        for to in others {
+        for to in spread::followers(&self.view, self.me, claim.leader) {
             self.send(to, Message::Claim(claim));
         }
     }
@@ -312,7 +344,9 @@ impl Leadership {
     }
 
     fn claim_due(&self) -> Option<Instant> {
-        let place = self.view.place(self.me).filter(|_| self.pending.is_none())?;
+        if self.pending.is_some() {
+            return None;
+        }
         let hold_off = self.config.hold_off;
         let stable = self.view.stable_since().max(self.leader_since) + hold_off;
         let due = match self.leader {
@@ -321,15 +355,15 @@ impl Leadership {
             }
             Some(claim) => {
                 let outranked = self.view.of(claim.leader)?.priority < self.view.of(self.me)?.priority;
-                (place == 0 && outranked).then_some(stable)
+                (self.view.is_best(self.me) && outranked).then_some(stable)
             }
             // Somebody leads, and we shall follow as soon as our disk takes the term.
             None if self.claims.greatest(self.gate.highest_term(), |c| self.view.follows(c)).is_some() => None,
-            None if place == 0 => {
+            None if self.view.is_best(self.me) => {
                 let best_since = self.view.best_since().max(self.leader_since);
                 Some(stable.min(best_since + hold_off * HOLD_OFFS_MAX))
             }
-            None => Some(stable + PATIENCE * place),
+            None => Some(stable + PATIENCE * self.view.place(self.me)?),
         };
         due.map(|due| due.max(self.gate.open_at()))
     }
@@ -354,7 +388,10 @@ impl Leadership {
         if !self.may_plan() {
             return;
         }
-        self.schedule.watch(now, self.view.plannable(now));
+        let revision = self.view.revision(now);
+        if self.watched.replace(revision) != Some(revision) {
+            self.schedule.watch(now, self.view.plannable(now));
+        }
         if self.schedule.due().is_none_or(|due| due > now) {
             return;
         }
@@ -394,26 +431,17 @@ impl Leadership {
         self.event(Event::Planned { epoch, moved, reasons });
     }
 
-    /// Pushes the plan to who lags behind; reminds of the claim.
+    /// Compares with one member after the other.
     fn tell(&mut self, now: Instant) {
-        if let Some(epoch) = self.gate.plan().map(|p| p.epoch) {
-            for to in self.spread.lagging(&self.view, self.me, epoch, now) {
-                if let Some(claim) = self.leader {
-                    self.send(to, Message::Claim(claim));
-                }
-                self.push_plan(now, to);
-            }
-        }
-        if let Some(claim) = self.leader.filter(|c| c.leader == self.me && self.spread.remind_due() <= now) {
-            for to in self.spread.remind(&self.view, self.me, now) {
-                self.send(to, Message::Claim(claim));
+        if self.has_standing() && self.spread.due() <= now {
+            for to in self.spread.next(&self.view, self.me, self.leads(), now) {
+                self.tell_standing(to);
             }
         }
     }
 
-    fn push_plan(&mut self, now: Instant, to: NodeId) {
+    fn push_plan(&mut self, to: NodeId) {
         if let Some(plan) = self.gate.plan().cloned() {
-            self.spread.note(to, plan.epoch, now);
             self.send(to, Message::Plan(plan));
         }
     }

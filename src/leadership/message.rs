@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::plan::EpochPlan;
-use crate::id::{Generation, NodeId, Term};
+use crate::id::{Epoch, Generation, NodeId, Term};
 
 /// A message of the leadership protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,16 @@ pub enum Message {
     Claim(Claim),
     /// "This is the plan": from the leader itself, or passed on. Whoever holds a greater one answers with that.
     Plan(EpochPlan),
+    /// "This is whom I follow, and which plan I hold": told to one member after the other, and over each new link. Whoever holds
+    /// a smaller plan answers with [`Self::Want`], whoever knows something greater with that.
+    Standing {
+        /// The claim followed.
+        claim: Option<Claim>,
+        /// The plan adopted.
+        epoch: Option<Epoch>,
+    },
+    /// "Send me your plan."
+    Want,
 }
 
 /// One start of one member leads, in one term. Ordered by (term, leader): the greater is followed.

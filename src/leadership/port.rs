@@ -14,8 +14,13 @@ use crate::membership::{Member, State};
 /// What happens to a node.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// The membership, this node included, replaces what was known; given whenever it changed materially.
+    /// Members that are new or have changed, this node included; the others are as they were.
     View(Vec<ViewMember>),
+    /// A member is no longer known.
+    Gone {
+        /// Who.
+        member: NodeId,
+    },
     /// A peer's message. The link below vouches for `from`.
     Message {
         /// Who sent it.

@@ -1,6 +1,7 @@
 //! The members as leadership needs them: who may lead, who is best, since when that has been stable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::message::Claim;
 use super::port::ViewMember;
@@ -14,6 +15,9 @@ use crate::time::{Duration, Instant};
 /// and requests are routed around it meanwhile. Ours; above the longest time that a confirmation usually takes.
 const SUSPECT_LONG: Duration = Duration::from_secs(5);
 
+/// Candidates that may claim in the stead of better ones, one after the other. Ours.
+const PLACES_MAX: usize = 32;
+
 /// What the best candidate is the greatest of: (configured priority, uptime class, id).
 type Rank = (i32, u8, NodeId);
 
@@ -24,13 +28,15 @@ pub(super) struct View {
     suspect_since: BTreeMap<NodeId, Instant>,
     /// Identities that two devices have, with the latest start seen of them.
     barred: BTreeMap<NodeId, Generation>,
-    /// Best first.
-    candidates: Vec<(Rank, Generation)>,
+    /// The best last.
+    candidates: BTreeSet<(Rank, Generation)>,
     /// Since when `candidates` has been what it is.
     stable_since: Instant,
-    /// Since when its first has been first.
+    /// Since when its last has been last.
     best_since: Instant,
     bugs: Bugs,
+    /// Rises whenever the members to plan with change.
+    revision: u64,
 }
 
 impl View {
@@ -39,43 +45,60 @@ impl View {
             members: BTreeMap::new(),
             suspect_since: BTreeMap::new(),
             barred: BTreeMap::new(),
-            candidates: Vec::new(),
+            candidates: BTreeSet::new(),
             stable_since: now,
             best_since: now,
             bugs,
+            revision: 0,
         }
     }
 
-    /// Replaces the members.
-    pub(super) fn replace(&mut self, me: NodeId, members: Vec<ViewMember>, now: Instant) {
-        self.members = members.into_iter().map(|m| (m.id, m)).collect();
-        let suspects = self.members.values().filter(|m| m.state == State::Suspect);
-        self.suspect_since = suspects.map(|m| (m.id, self.suspect_since.get(&m.id).copied().unwrap_or(now))).collect();
-        let members = &self.members;
-        self.barred.retain(|id, generation| {
-            *id == me || members.get(id).is_some_and(|m| m.state != State::Down && m.generation <= *generation)
-        });
-        self.refresh(now);
+    /// Takes in members that are new or have changed.
+    pub(super) fn update(&mut self, me: NodeId, members: Vec<ViewMember>, now: Instant) {
+        for member in members {
+            match member.state {
+                State::Suspect => drop(self.suspect_since.entry(member.id).or_insert(now)),
+                State::Alive | State::Down => drop(self.suspect_since.remove(&member.id)),
+            }
+            let is_over = |barred: &Generation| member.state == State::Down || member.generation > *barred;
+            if member.id != me && self.barred.get(&member.id).is_some_and(is_over) {
+                self.barred.remove(&member.id);
+            }
+            let before = self.members.insert(member.id, member);
+            self.refresh(before, Some(member), now);
+        }
+    }
+
+    /// Forgets a member.
+    pub(super) fn remove(&mut self, member: NodeId, now: Instant) {
+        self.suspect_since.remove(&member);
+        self.barred.remove(&member);
+        let before = self.members.remove(&member);
+        self.refresh(before, None, now);
     }
 
     /// Takes the right to lead from an identity: for good if it is our own, else until a later start of it appears.
-    pub(super) fn bar(&mut self, member: NodeId, now: Instant) {
-        let generation = self.members.get(&member).map_or(Generation::default(), |m| m.generation);
-        self.barred.insert(member, generation);
-        self.refresh(now);
+    pub(super) fn bar(&mut self, id: NodeId, now: Instant) {
+        let member = self.members.get(&id).copied();
+        self.barred.insert(id, member.map_or(Generation::default(), |m| m.generation));
+        self.refresh(member, member, now);
     }
 
-    fn refresh(&mut self, now: Instant) {
-        let eligible = self.members.values().filter(|m| m.state == State::Alive && self.may_lead(m));
-        let mut candidates: Vec<_> = eligible.map(|m| ((m.priority, m.uptime_class, m.id), m.generation)).collect();
-        candidates.sort_unstable_by(|a, b| b.cmp(a));
-        if candidates != self.candidates {
+    /// Puts a member that has changed in its place among the candidates, and notes whether that changed them.
+    fn refresh(&mut self, before: Option<ViewMember>, after: Option<ViewMember>, now: Instant) {
+        let best = self.candidates.last().copied();
+        let place = |m: ViewMember| ((m.priority, m.uptime_class, m.id), m.generation);
+        let was = before.map(place).filter(|place| self.candidates.remove(place));
+        let is = after.filter(|m| m.state == State::Alive && self.may_lead(m)).map(place);
+        self.candidates.extend(is);
+        if was != is {
             self.stable_since = now;
         }
-        if candidates.first() != self.candidates.first() {
+        if self.candidates.last().copied() != best {
             self.best_since = now;
         }
-        self.candidates = candidates;
+        let planned = |m: Option<ViewMember>| m.map(|m| (m.state, m.draining, m.capability));
+        self.revision += u64::from(planned(before) != planned(after));
     }
 
     fn may_lead(&self, member: &ViewMember) -> bool {
@@ -89,10 +112,15 @@ impl View {
         self.members.get(&claim.leader).is_some_and(|m| self.may_lead(m) && is_of_now(m))
     }
 
-    /// How many candidates are better than this one; `None` if it is none.
+    /// How many candidates are better than this one; `None` if it is none, or far down.
     pub(super) fn place(&self, id: NodeId) -> Option<u32> {
-        let place = self.candidates.iter().position(|((.., candidate), _)| *candidate == id)?;
+        let place = self.candidates.iter().rev().take(PLACES_MAX).position(|((.., candidate), _)| *candidate == id)?;
         u32::try_from(place).ok()
+    }
+
+    /// Whether this one is the best candidate.
+    pub(super) fn is_best(&self, id: NodeId) -> bool {
+        self.candidates.last().is_some_and(|((.., best), _)| *best == id)
     }
 
     pub(super) fn stable_since(&self) -> Instant {
@@ -107,9 +135,30 @@ impl View {
         self.members.get(&id)
     }
 
-    /// Whom to talk to: everybody with a link who is not given up, but us.
-    pub(super) fn reachable(&self, me: NodeId) -> impl Iterator<Item = &ViewMember> {
-        self.members.values().filter(move |m| m.id != me && m.linked && m.state != State::Down)
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Everybody who is not given up, in order of ids.
+    pub(super) fn up(&self) -> impl Iterator<Item = NodeId> {
+        self.members.values().filter(|m| m.state != State::Down).map(|m| m.id)
+    }
+
+    /// Whether to talk to somebody: there is a link, and it is not given up.
+    pub(super) fn is_reachable(&self, id: NodeId) -> bool {
+        self.members.get(&id).is_some_and(|m| m.linked && m.state != State::Down)
+    }
+
+    /// Whom to talk to, but us: those after `last` in order of ids, then those before.
+    pub(super) fn reachable_after(&self, me: NodeId, last: NodeId) -> impl Iterator<Item = NodeId> {
+        let later = self.members.range((Bound::Excluded(last), Bound::Unbounded));
+        let all = later.chain(self.members.range(..=last)).map(|(id, _)| *id);
+        all.filter(move |id| *id != me && self.is_reachable(*id))
+    }
+
+    /// What changes whenever [`Self::plannable`] does.
+    pub(super) fn revision(&self, now: Instant) -> (u64, usize) {
+        (self.revision, self.suspect_since.values().filter(|since| now >= **since + SUSPECT_LONG).count())
     }
 
     /// The members to plan with, in order of ids.

@@ -1,7 +1,7 @@
 //! News that ride on messages until they have been told often enough.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::{Claim, Update};
 use crate::id::NodeId;
@@ -14,6 +14,12 @@ pub(super) const QUEUE_MAX: usize = 1024;
 pub(super) const PIGGYBACK_BYTES_MAX: usize = 1200;
 /// Updates on one probe or gossip message. Ours: more would not fit anyway.
 const PIGGYBACK_COUNT_MAX: usize = 16;
+
+/// Updates looked at for one message: those that do not fit go with the next. Ours.
+const LOOKED_AT_MAX: usize = 2 * PIGGYBACK_COUNT_MAX;
+
+/// A record that another tells us counts as told so many times: after rumour mongering with feedback (Demers et al.). Ours.
+const HEARD_COUNTS: u32 = 2;
 
 /// What an update is about: the newer of the same subject replaces the older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +41,8 @@ struct Queued {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
     queued: BTreeMap<Subject, Queued>,
+    /// Those told least first, then the newest.
+    order: BTreeSet<(u32, Reverse<u64>, Subject)>,
     number: u64,
 }
 
@@ -47,6 +55,7 @@ impl Queue {
     /// Forgets everything: there is nobody to tell.
     pub(super) fn clear(&mut self) {
         self.queued.clear();
+        self.order.clear();
     }
 
     /// Takes in news. What the member says of itself ends the telling of accusations. Returns how many were dropped.
@@ -55,7 +64,7 @@ impl Queue {
         let subject = match &mut update.claim {
             Claim::Alive { stamp, record } => {
                 self.drop_accusations(member);
-                let older = self.queued.remove(&Subject::Own(member)).map(|q| q.update.claim);
+                let older = self.remove(Subject::Own(member)).map(|q| q.update.claim);
                 if let (None, Some(Claim::Alive { stamp: older, record: Some(kept) })) = (&record, older)
                     && older.start == stamp.start
                     && older.version == stamp.version
@@ -71,40 +80,72 @@ impl Queue {
             Claim::Suspect { by, .. } | Claim::Down { by, .. } => Subject::Accusation(member, *by),
         };
         self.number += 1;
-        self.queued.insert(subject, Queued { update, told: 0, number: self.number });
+        self.remove(subject);
+        self.insert(subject, Queued { update, told: 0, number: self.number });
         self.make_room()
     }
 
     /// The news for one message, those told least first, then the newest. Each is forgotten after `told_max` times.
     pub(super) fn take(&mut self, told_max: u32, bytes: usize) -> Vec<Update> {
-        let mut order: Vec<_> = self.queued.iter().map(|(s, q)| (q.told, Reverse(q.number), *s)).collect();
-        order.sort_unstable();
+        if bytes == 0 {
+            return Vec::new();
+        }
         let mut left = bytes;
-        let mut taken = Vec::new();
-        for (_, _, subject) in order {
-            let Some(queued) = self.queued.get_mut(&subject) else { continue };
-            let size = queued.update.bytes_max();
-            if size > left && !(taken.is_empty() && bytes == PIGGYBACK_BYTES_MAX) {
-                continue;
+        let mut chosen = Vec::new();
+        for (.., subject) in self.order.iter().take(LOOKED_AT_MAX) {
+            let Some(size) = self.queued.get(subject).map(|queued| queued.update.bytes_max()) else { continue };
+            if size <= left || (chosen.is_empty() && bytes == PIGGYBACK_BYTES_MAX) {
+                left = left.saturating_sub(size);
+                chosen.push(*subject);
             }
-            left = left.saturating_sub(size);
-            taken.push(queued.update.clone());
-            queued.told += 1;
-            if queued.told >= told_max {
-                self.queued.remove(&subject);
-            }
-            if taken.len() == PIGGYBACK_COUNT_MAX {
+            if chosen.len() == PIGGYBACK_COUNT_MAX {
                 break;
             }
         }
-        taken
+        let taken = chosen.into_iter().filter_map(|subject| {
+            let queued = self.remove(subject)?;
+            let told = queued.told + 1;
+            let update = queued.update.clone();
+            if told < told_max {
+                self.insert(subject, Queued { told, ..queued });
+            }
+            Some(update)
+        });
+        taken.collect()
+    }
+
+    /// Another tells what we tell: the more often, the fewer still have to hear it.
+    pub(super) fn heard(&mut self, update: &Update, told_max: u32) {
+        let Claim::Alive { stamp, record: Some(_) } = &update.claim else { return };
+        let subject = Subject::Own(update.member);
+        let same = self
+            .queued
+            .get(&subject)
+            .is_some_and(|queued| matches!(&queued.update.claim, Claim::Alive { stamp: ours, .. } if ours == stamp));
+        if let Some(queued) = same.then(|| self.remove(subject)).flatten() {
+            let told = queued.told.saturating_add(HEARD_COUNTS);
+            if told < told_max {
+                self.insert(subject, Queued { told, ..queued });
+            }
+        }
+    }
+
+    fn insert(&mut self, subject: Subject, queued: Queued) {
+        self.order.insert((queued.told, Reverse(queued.number), subject));
+        self.queued.insert(subject, queued);
+    }
+
+    fn remove(&mut self, subject: Subject) -> Option<Queued> {
+        let queued = self.queued.remove(&subject)?;
+        self.order.remove(&(queued.told, Reverse(queued.number), subject));
+        Some(queued)
     }
 
     fn drop_accusations(&mut self, member: NodeId) {
         let range = Subject::Accusation(member, NodeId([0; 32]))..=Subject::Accusation(member, NodeId([255; 32]));
         let subjects: Vec<_> = self.queued.range(range).map(|(s, _)| *s).collect();
         for subject in subjects {
-            self.queued.remove(&subject);
+            self.remove(subject);
         }
     }
 
@@ -112,8 +153,8 @@ impl Queue {
         if self.queued.len() <= QUEUE_MAX {
             return 0;
         }
-        let most_told = self.queued.iter().max_by_key(|(_, q)| (q.told, Reverse(q.number))).map(|(s, _)| *s);
-        most_told.map_or(0, |subject| u64::from(self.queued.remove(&subject).is_some()))
+        let most_told = self.order.last().map(|(.., subject)| *subject);
+        most_told.map_or(0, |subject| u64::from(self.remove(subject).is_some()))
     }
 }
 
@@ -124,8 +165,11 @@ pub(super) fn told_max(mult: u32, size: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::id::{Generation, Incarnation};
+    use crate::membership::message::{Stamp, Start};
 
     fn id(b: u8) -> NodeId {
         NodeId([b; 32])
@@ -154,6 +198,20 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(queue.take(3, PIGGYBACK_BYTES_MAX), [suspect(1, 2)]);
         }
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_others_tell_as_well_is_told_less_often() {
+        let stamp =
+            Stamp { start: Start { generation: Generation(1), nonce: 1 }, incarnation: Incarnation(0), version: 1 };
+        let record = Some(Arc::new(crate::membership::tests::cluster::record(1)));
+        let update = Update { member: id(1), claim: Claim::Alive { stamp, record } };
+        let mut queue = Queue::default();
+        queue.push(update.clone());
+        queue.heard(&update, 4);
+        assert_eq!(queue.take(4, PIGGYBACK_BYTES_MAX), [update.clone()]);
+        queue.heard(&update, 4);
         assert!(queue.is_empty());
     }
 

@@ -6,6 +6,7 @@ mod probing;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
@@ -14,7 +15,8 @@ use super::config::Config;
 use super::counters::Counters;
 use super::dissemination::{PIGGYBACK_BYTES_MAX, Queue, told_max};
 use super::health::LocalHealth;
-use super::member::{Me, Member, State};
+use super::member::{Acquaintance, Me, Member, State};
+use super::members::{Members, fingerprint};
 use super::message::{Claim, ENTRIES_MAX, Kind, Message, Stamp, Start, UPDATES_MAX, Update};
 use super::port::{Event, Input, Output, Reason};
 use super::probe::{Probe, Relay};
@@ -25,17 +27,20 @@ use crate::time::{Duration, Instant};
 
 /// Members known at a time. When the view is full the one that has been down longest goes; if none is down, a new one
 /// is not taken in and counted.
-pub const MEMBERS_MAX: usize = 4096;
+pub const MEMBERS_MAX: usize = 16_384;
+
+/// Members are drawn at random so many times for each that is wanted, before all are looked at for who is fit. Ours.
+const TRIES: usize = 4;
 
 /// The membership machine: see the module's docs.
 #[derive(Debug)]
 pub struct Membership {
     me: NodeId,
     stamp: Stamp,
-    record: Record,
+    record: Arc<Record>,
     config: Config,
     rng: ChaCha8Rng,
-    members: BTreeMap<NodeId, Member>,
+    members: Members,
     tombstones: Tombstones,
     links: BTreeSet<NodeId>,
     left: bool,
@@ -52,6 +57,9 @@ pub struct Membership {
     queue: Queue,
     gossip_at: Instant,
     sync_at: Instant,
+    /// Digests sent to new links, until when they are counted.
+    greetings: u32,
+    greet_at: Instant,
     wanted: BTreeMap<NodeId, Instant>,
     announce_at: Instant,
     record_at: Instant,
@@ -80,10 +88,10 @@ impl Membership {
         let mut new = Self {
             me,
             stamp: Stamp { start, incarnation: Incarnation(0), version: 1 },
-            record: record.clamped(),
+            record: Arc::new(record.clamped()),
             config,
             rng,
-            members: BTreeMap::new(),
+            members: Members::default(),
             tombstones: Tombstones::default(),
             links: BTreeSet::new(),
             left: false,
@@ -98,6 +106,8 @@ impl Membership {
             queue: Queue::default(),
             gossip_at: now,
             sync_at: now,
+            greetings: 0,
+            greet_at: now,
             wanted: BTreeMap::new(),
             announce_at: now,
             record_at: now,
@@ -152,10 +162,9 @@ impl Membership {
         let probe = self.probe_deadline().map(|at| (at, "a probe's answer is due"));
         let relay = self.relays.values().map(|r| r.deadline).min().map(|at| (at, "an answer for another node is due"));
         let suspicion = self.suspicion_deadline().map(|at| (at, "a suspicion ends"));
-        let retry = self.members.values().filter_map(|m| m.retry_at).min().map(|at| (at, "a member is probed again"));
-        let dial = self.dial_deadline().map(|at| (at, "a member is dialled"));
-        let down = self.members.values().any(|m| !m.is_up());
-        let announce = down.then_some((self.announce_at, "members held down are called"));
+        let retry = self.members.retries().first().map(|(at, _)| (*at, "a member is probed again"));
+        let dial = self.members.dials().first().map(|(at, _)| (*at, "a member is dialled"));
+        let announce = (!self.members.down().is_empty()).then_some((self.announce_at, "members held down are called"));
         let record = self.record_pending.is_some().then_some((self.record_at, "our own record is told"));
         let forget = self.forget_deadline().map(|at| (at, "a member is forgotten"));
         let gossip = (!self.queue.is_empty()).then_some((self.gossip_at, "news are told"));
@@ -200,6 +209,24 @@ impl Membership {
         self.counters
     }
 
+    /// Takes others for known, alive and linked, without a word: for a start in the middle of things. They replace what was
+    /// known of them, and news that wait count as told.
+    pub fn acquaint(&mut self, now: Instant, others: &[Acquaintance]) {
+        for Acquaintance { id, stamp, record } in others.iter().filter(|other| other.id != self.me) {
+            let mut member = Member::new(*id, *stamp, Arc::clone(record), true, now);
+            member.routable = true;
+            member.rtt = self.members.get(id).and_then(|known| known.rtt);
+            self.links.insert(*id);
+            self.members.insert(member);
+        }
+        self.queue.clear();
+    }
+
+    /// This node, as [`Self::acquaint`] makes it known.
+    pub fn acquaintance(&self) -> Acquaintance {
+        Acquaintance { id: self.me, stamp: self.stamp, record: Arc::clone(&self.record) }
+    }
+
     fn on_message(&mut self, now: Instant, from: NodeId, message: Message) {
         self.counters.received += 1;
         let oversize = message.updates.len() > UPDATES_MAX
@@ -223,7 +250,9 @@ impl Membership {
             self.hear_of(now, from, from, stamp, None);
         }
         let incarnation = self.stamp.incarnation;
+        let told_max = told_max(self.config.retransmit_mult, self.size());
         for update in updates {
+            self.queue.heard(&update, told_max);
             self.on_claim(now, from, update);
         }
         let accused = self.stamp.incarnation > incarnation;
@@ -286,12 +315,13 @@ impl Membership {
 
     /// Tells when a member becomes routable or ceases to be.
     fn settle(&mut self, id: NodeId) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(mut member) = self.members.get_mut(&id) else { return };
         let obstacle = member.obstacle();
         if member.routable == obstacle.is_none() {
             return;
         }
         member.routable = obstacle.is_none();
+        drop(member);
         self.event(match obstacle {
             None => Event::Routable { member: id },
             Some(reason) => Event::Unroutable { member: id, reason },
@@ -305,11 +335,12 @@ impl Membership {
 
     /// Those held alive or suspect, and this node.
     fn size(&self) -> usize {
-        1 + self.members.values().filter(|m| m.is_up()).count()
+        1 + self.members.up()
     }
 
-    fn alive(&self) -> usize {
-        self.members.values().filter(|m| m.is_alive()).count()
+    /// Others that are held alive.
+    pub fn alive(&self) -> usize {
+        self.members.alive()
     }
 
     /// What we hold against a member.
@@ -324,12 +355,33 @@ impl Membership {
     }
 
     fn own_update(&self, record: bool) -> Update {
-        let record = record.then(|| Box::new(self.record.clone()));
+        let record = record.then(|| Arc::clone(&self.record));
         Update { member: self.me, claim: Claim::Alive { stamp: self.stamp, record } }
     }
 
+    /// Some members that are `fit`, at most `count`, by chance.
+    fn pick(&mut self, count: usize, fit: impl Fn(&Member) -> bool) -> Vec<NodeId> {
+        let mut picked = Vec::new();
+        for _ in 0..count * TRIES {
+            let Some(member) = self.random_below(self.members.len()).and_then(|at| self.members.at(at)) else { break };
+            if picked.len() < count && fit(member) && !picked.contains(&member.id) {
+                picked.push(member.id);
+            }
+        }
+        if picked.len() < count {
+            let others = self.members.values().filter(|m| fit(m) && !picked.contains(&m.id)).map(|m| m.id).collect();
+            picked.extend(self.pick_of(others, count - picked.len()));
+        }
+        picked
+    }
+
+    fn random_below(&mut self, end: usize) -> Option<usize> {
+        let end = u64::try_from(end).ok().filter(|end| *end > 0)?;
+        usize::try_from(self.rng.next_u64() % end).ok()
+    }
+
     /// Some of `candidates`, at most `count`, by chance.
-    fn pick(&mut self, mut candidates: Vec<NodeId>, count: usize) -> Vec<NodeId> {
+    fn pick_of(&mut self, mut candidates: Vec<NodeId>, count: usize) -> Vec<NodeId> {
         let picked = count.min(candidates.len());
         for i in 0..picked {
             let rest = u64::try_from(candidates.len() - i).unwrap_or(1);

@@ -1,5 +1,7 @@
 //! One member as this node sees it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::message::{Stamp, Start};
@@ -33,12 +35,23 @@ pub struct Me<'a> {
     pub record: &'a Record,
 }
 
+/// A node as others may know it from before.
+#[derive(Debug, Clone)]
+pub struct Acquaintance {
+    /// Its identity.
+    pub id: NodeId,
+    /// Its start and its counters.
+    pub stamp: Stamp,
+    /// What it tells of itself.
+    pub record: Arc<Record>,
+}
+
 /// One member as this node sees it.
 #[derive(Debug, Clone)]
 pub struct Member {
     pub(super) id: NodeId,
     pub(super) stamp: Stamp,
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
     pub(super) state: State,
     pub(super) since: Instant,
     pub(super) linked: bool,
@@ -46,7 +59,7 @@ pub struct Member {
     /// Evidence of failure since it last answered a direct ping.
     pub(super) evidence: Option<Reason>,
     /// Runs while it is suspect.
-    pub(super) suspicion: Option<Suspicion>,
+    pub(super) suspicion: Option<Box<Suspicion>>,
     pub(super) rtt: Option<Rtt>,
     /// When this start of it was first heard of.
     pub(super) started: Instant,
@@ -62,7 +75,7 @@ pub struct Member {
 
 impl Member {
     /// Just heard of.
-    pub(super) fn new(id: NodeId, stamp: Stamp, record: Record, linked: bool, now: Instant) -> Self {
+    pub(super) fn new(id: NodeId, stamp: Stamp, record: Arc<Record>, linked: bool, now: Instant) -> Self {
         Self {
             id,
             stamp,
@@ -113,6 +126,11 @@ impl Member {
         &self.record
     }
 
+    /// The same, to be kept without a copy.
+    pub fn shared_record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
     /// What this node believes of it.
     pub fn state(&self) -> State {
         self.state
@@ -144,6 +162,10 @@ impl Member {
 
     pub(super) fn is_alive(&self) -> bool {
         self.state == State::Alive
+    }
+
+    pub(super) fn wants_dial(&self) -> bool {
+        self.is_up() && !self.linked
     }
 
     pub(super) fn enter(&mut self, state: State, now: Instant) {

@@ -1,5 +1,7 @@
 //! What nodes say to each other. The docs of [`Kind`] and [`Claim`] are the protocol's manual.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
@@ -134,7 +136,8 @@ pub enum Claim {
         /// The member's stamp.
         stamp: Stamp,
         /// The record of the stamp's version; left out where the receiver is likely to have it.
-        record: Option<Box<Record>>,
+        #[serde(with = "super::record::shared")]
+        record: Option<Arc<Record>>,
     },
     /// "I leave." Final for its generation.
     Left {

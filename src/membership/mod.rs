@@ -13,6 +13,7 @@ mod dissemination;
 mod health;
 mod machine;
 mod member;
+mod members;
 pub mod message;
 mod port;
 mod probe;
@@ -23,12 +24,12 @@ mod suspicion;
 mod tombstones;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::Config;
 pub use counters::Counters;
 pub use machine::{MEMBERS_MAX, Membership};
-pub use member::{Me, Member, State};
+pub use member::{Acquaintance, Me, Member, State};
 pub use message::{Message, Start};
 pub use port::{Claimant, Event, Input, Output, Reason};
 pub use record::{Deployment, Holding, NAME_BYTES_MAX, Record, RecordError, VERSION_BYTES_MAX};

@@ -121,6 +121,18 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whom it is about.
+    pub fn member(&self) -> NodeId {
+        match self {
+            Self::Joined { member, .. } | Self::Suspected { member, .. } | Self::Refuted { member } => *member,
+            Self::Down { member } | Self::Alive { member } | Self::Left { member } => *member,
+            Self::RecordChanged { member } | Self::Routable { member } => *member,
+            Self::Unroutable { member, .. } | Self::IdentityClash { member, .. } => *member,
+        }
+    }
+}
+
 /// Why a member is not routable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {

@@ -33,7 +33,7 @@ pub struct Record {
     pub capability: Capability,
     /// Configured; the greater leads rather.
     pub priority: i32,
-    /// Coarse: about log2 of the uptime in minutes, so that it changes seldom.
+    /// Coarse: log16 of the uptime in minutes, so that it changes seldom.
     pub uptime_class: u8,
     /// Where it listens, as multiaddr text.
     pub addresses: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Record {
     pub bundles: Vec<Holding>,
     /// The students it has loaded and warmed up.
     pub ready: Vec<Digest>,
-    /// The plan it has adopted.
+    /// The plan it had adopted when it last told anything else.
     pub epoch: Option<Epoch>,
     /// The newest deployment it knows of.
     pub desired: Option<Deployment>,
@@ -168,7 +168,8 @@ impl Record {
         self
     }
 
-    /// Whether `newer` says something that the fleet has to hear: anything but small changes of the capability.
+    /// Whether `newer` says something that the fleet has to hear: anything but small changes of the capability and the epoch,
+    /// which leadership compares in its own way.
     pub fn differs_materially(&self, newer: &Self) -> bool {
         let (old, new) = (&self.capability, &newer.capability);
         let moved = |a: f64, b: f64| (a - b).abs() > MATERIAL_SHARE * a.abs().max(b.abs());
@@ -179,7 +180,7 @@ impl Record {
             || moved(old.link_bits_per_s, new.link_bits_per_s)
             || moved(old.link_delay_s, new.link_delay_s)
             || moved(old.failure_probability, new.failure_probability)
-            || *self != Self { capability: *old, ..newer.clone() }
+            || *self != Self { capability: *old, epoch: self.epoch, ..newer.clone() }
     }
 
     /// At most this many bytes on the wire.
@@ -218,6 +219,28 @@ fn host(multiaddr: &str) -> Option<IpAddr> {
 
 fn cut(text: &mut String, bytes_max: usize) {
     text.truncate(text.floor_char_boundary(bytes_max));
+}
+
+/// A record that may be shared goes over the wire like any other.
+pub(super) mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Record;
+
+    pub(in crate::membership) fn serialize<S: Serializer>(
+        record: &Option<Arc<Record>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        record.as_deref().serialize(serializer)
+    }
+
+    pub(in crate::membership) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<Record>>, D::Error> {
+        Option::<Record>::deserialize(deserializer).map(|record| record.map(Arc::new))
+    }
 }
 
 #[cfg(test)]

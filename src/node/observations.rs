@@ -46,21 +46,25 @@ impl Observations {
         self.outcomes.entry(replica).or_default().failed += 1.0;
     }
 
-    /// Probes of the member take this long by now.
-    pub(super) fn round_trip(&mut self, replica: NodeId, round_trip: Duration) {
+    /// Probes of the member take this long by now; true if the planner is to know.
+    pub(super) fn round_trip(&mut self, replica: NodeId, round_trip: Duration) -> bool {
         let delay = (round_trip.as_secs_f64() / 2.0).max(DELAY_MIN_S);
         let noted = self.delays.get(&replica).copied().unwrap_or(DELAY_MIN_S);
         if delay <= DELAY_MIN_S {
-            self.delays.remove(&replica);
-        } else if delay > noted * DELAY_FACTOR || delay < noted / DELAY_FACTOR {
-            self.delays.insert(replica, delay);
+            self.delays.remove(&replica).is_some()
+        } else {
+            let moved = delay > noted * DELAY_FACTOR || delay < noted / DELAY_FACTOR;
+            if moved {
+                self.delays.insert(replica, delay);
+            }
+            moved
         }
     }
 
-    /// Forgets members that are no longer known.
-    pub(super) fn retain(&mut self, known: impl Fn(NodeId) -> bool) {
-        self.outcomes.retain(|replica, _| known(*replica));
-        self.delays.retain(|replica, _| known(*replica));
+    /// Forgets a member that is no longer known.
+    pub(super) fn forget(&mut self, replica: NodeId) {
+        self.outcomes.remove(&replica);
+        self.delays.remove(&replica);
     }
 
     /// The one-way link delay to plan with, from the configured one, s.

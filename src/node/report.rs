@@ -51,13 +51,12 @@ impl Node {
         manifest
             .parts
             .iter()
-            .enumerate()
-            .map(|(k, part)| {
+            .map(|part| {
                 let group = groups(part.part);
                 let arch = group.and_then(|g| manifest.student(g.student)).map(|(_, card)| card.arch.clone());
-                let routes = self.routes.parts().get(k).map_or(&[][..], Vec::as_slice);
+                let students = part.students.iter().filter_map(|student| student.digest());
                 // While it changes its student, a node has two of one part.
-                let ready: BTreeSet<_> = routes.iter().map(|route| route.replica).collect();
+                let ready: BTreeSet<_> = students.flat_map(|student| self.routes.ready(student)).collect();
                 PartSnapshot {
                     part: part.part,
                     group: group.map(|g| g.members.clone()).unwrap_or_default(),

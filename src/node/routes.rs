@@ -4,24 +4,35 @@
 //! counts, whatever its epoch: a re-plan or a healed partition never takes a ready replica away. All parts of one answer
 //! come from one bundle; while a new bundle is being loaded, the old one answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::bugs::{Bug, Bugs};
 use crate::bundle::Manifest;
 use crate::id::{Digest, Epoch, NodeId};
 use crate::inference::{Route, Routing};
+use crate::membership::Record;
 
-/// The routing last told to the coordinator.
-#[derive(Debug)]
+/// Replicas of one student that a request may be sent to. Beyond it each node takes those that follow it in order of ids, so that
+/// the load is spread; when one of them goes the next takes its place. Ours.
+const ROUTES_MAX: usize = 32;
+
+/// Who has what loaded, and the routing last told to the coordinator.
+#[derive(Debug, Default)]
 pub(super) struct Routes {
+    /// The records of the reachable members that have anything loaded.
+    loaded: BTreeMap<NodeId, Arc<Record>>,
+    /// Who has a student loaded.
+    ready: BTreeMap<Digest, BTreeSet<NodeId>>,
+    /// What the last routing was made of, and whether anything of that has changed.
+    made_of: Option<(Option<Digest>, Option<Epoch>, usize)>,
     routing: Option<Routing>,
     bugs: Bugs,
 }
 
 impl Routes {
     pub(super) fn new(bugs: Bugs) -> Self {
-        Self { routing: None, bugs }
+        Self { bugs, ..Self::default() }
     }
 
     /// The bundle that answers.
@@ -29,23 +40,61 @@ impl Routes {
         self.routing.as_ref().map(|routing| routing.bundle)
     }
 
-    /// Per part, who can answer.
+    /// Per part, whom requests are sent to.
     pub(super) fn parts(&self) -> &[Vec<Route>] {
         self.routing.as_ref().map_or(&[], |routing| &routing.parts)
     }
 
-    /// The new routing, if it differs from the last one. `ready`: each reachable member's loaded students.
+    /// All who have a student loaded and can be reached.
+    pub(super) fn ready(&self, student: Digest) -> impl Iterator<Item = NodeId> {
+        self.ready.get(&student).into_iter().flatten().copied()
+    }
+
+    /// What a member that can be reached has loaded.
+    pub(super) fn loaded(&self, member: NodeId) -> &[Digest] {
+        self.loaded.get(&member).map_or(&[], |record| &record.ready)
+    }
+
+    /// What a member tells of itself; nothing if it cannot be reached.
+    pub(super) fn set(&mut self, member: NodeId, record: Option<&Arc<Record>>) {
+        let loaded = record.map_or(&[][..], |record| &record.ready);
+        if self.loaded(member) == loaded {
+            return;
+        }
+        self.made_of = None;
+        let before = self.loaded.remove(&member);
+        for student in before.iter().flat_map(|record| &record.ready) {
+            if let Some(ready) = self.ready.get_mut(student) {
+                ready.remove(&member);
+                if ready.is_empty() {
+                    self.ready.remove(student);
+                }
+            }
+        }
+        for student in loaded {
+            self.ready.entry(*student).or_default().insert(member);
+        }
+        if let Some(record) = record.filter(|record| !record.ready.is_empty()) {
+            self.loaded.insert(member, Arc::clone(record));
+        }
+    }
+
+    /// The new routing of the node `me`, if it differs from the last one.
     pub(super) fn update(
         &mut self,
+        me: NodeId,
         manifests: &BTreeMap<Digest, Arc<Manifest>>,
         planned: Option<Digest>,
         epoch: Option<Epoch>,
-        ready: &[(NodeId, Vec<Digest>)],
     ) -> Option<Routing> {
-        let candidate = |bundle: Digest| Some(routing(bundle, manifests.get(&bundle)?, epoch, ready));
-        let planned = planned.and_then(candidate);
-        let current = self.bundle().and_then(candidate);
-        let next = match (planned, current) {
+        let made_of = (planned, epoch, manifests.len());
+        if self.made_of.replace(made_of) == Some(made_of) {
+            return None;
+        }
+        let candidate = |bundle: Digest| Some(self.routing(me, bundle, manifests.get(&bundle)?, epoch));
+        let next_of_plan = planned.and_then(candidate);
+        let current = self.bundle().filter(|bundle| Some(*bundle) != planned).and_then(candidate);
+        let next = match (next_of_plan, current) {
             (Some(planned), Some(current)) if served(&planned) < served(&current) => current,
             (Some(planned), _) => planned,
             (None, current) => current?,
@@ -60,6 +109,20 @@ impl Routes {
         self.routing = Some(next.clone());
         Some(next)
     }
+
+    fn routing(&self, me: NodeId, bundle: Digest, manifest: &Manifest, epoch: Option<Epoch>) -> Routing {
+        let students = manifest.parts.iter().map(|part| part.students.iter().filter_map(|student| student.digest()));
+        let parts = students.map(|students| students.flat_map(|student| self.routes(me, student)).collect()).collect();
+        let input_elements = manifest.input.elements();
+        Routing { bundle, epoch, input_elements, bias: manifest.merge.bias.clone(), parts }
+    }
+
+    /// This node first, then those after it.
+    fn routes(&self, me: NodeId, student: Digest) -> impl Iterator<Item = Route> {
+        let ready = self.ready.get(&student).into_iter();
+        let ring = ready.flat_map(move |ready| ready.range(me..).chain(ready.range(..me)));
+        ring.take(ROUTES_MAX).map(move |replica| Route { replica: *replica, student })
+    }
 }
 
 /// The share of a bundle's parts that have a replica, in parts per million, so that it can be ordered.
@@ -68,15 +131,24 @@ fn served(routing: &Routing) -> usize {
     served * 1_000_000 / routing.parts.len().max(1)
 }
 
-fn routing(bundle: Digest, manifest: &Manifest, epoch: Option<Epoch>, ready: &[(NodeId, Vec<Digest>)]) -> Routing {
-    let mut parts = vec![Vec::new(); manifest.parts.len()];
-    for (part, routes) in manifest.parts.iter().zip(&mut parts) {
-        let students: Vec<Digest> = part.students.iter().filter_map(|student| student.digest()).collect();
-        for (replica, loaded) in ready {
-            let held = loaded.iter().filter(|student| students.contains(student));
-            routes.extend(held.map(|student| Route { replica: *replica, student: *student }));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::membership::tests::cluster::{id, record};
+
+    #[test]
+    fn of_many_replicas_each_node_takes_some_and_the_next_when_one_goes() {
+        let student = Digest([7; 32]);
+        let holder = Arc::new(Record { ready: vec![student], ..record(0) });
+        let mut routes = Routes::default();
+        (0..100).for_each(|n| routes.set(id(n), Some(&holder)));
+        let taken = |routes: &Routes, me| routes.routes(id(me), student).map(|r| r.replica).collect::<Vec<_>>();
+        let before = taken(&routes, 3);
+        assert_eq!((before.len(), before[0]), (ROUTES_MAX, id(3)));
+        assert_ne!(before, taken(&routes, 4));
+        routes.set(before[1], None);
+        let after = taken(&routes, 3);
+        assert_eq!((after.len(), after[1]), (ROUTES_MAX, before[2]));
+        assert_eq!(routes.ready(student).count(), 99);
     }
-    let input_elements = manifest.input.elements();
-    Routing { bundle, epoch, input_elements, bias: manifest.merge.bias.clone(), parts }
 }

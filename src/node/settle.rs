@@ -13,6 +13,9 @@ use crate::time::Instant;
 use crate::wire::Message;
 use crate::{blob::Blob, deployment};
 
+/// From one class of uptime to the next. Every step costs each node a record of each other. Ours.
+const UPTIME_STEP: u64 = 16;
+
 impl Node {
     /// Terminates because each round is caused by an input of the round before, and none of the machines answers its own
     /// outputs forever.
@@ -51,7 +54,7 @@ impl Node {
                     if let membership::Event::Unroutable { member, .. } = &event {
                         self.coordinator.handle(now, coordinator::Input::Lost { peer: *member });
                     }
-                    self.view_is_stale = true;
+                    self.note_change(event.member());
                     self.outputs.push_back(Output::Event(Event::Membership(event)));
                 }
             }
@@ -126,7 +129,7 @@ impl Node {
                 }
                 coordinator::Output::ReplicaFailed { peer, reason } => {
                     self.observations.failed(peer);
-                    self.view_is_stale = true;
+                    self.note_change(peer);
                     if reason == FailureReason::Silent && peer != self.me {
                         self.membership.handle(now, membership::Input::RequestFailed { peer });
                     }
@@ -165,9 +168,10 @@ impl Node {
     /// Tells the others what changed of this node.
     fn tell_record(&mut self, now: Instant) {
         let minutes = now.since(self.started).as_secs() / 60 + 1;
-        self.record.uptime_class = u8::try_from(minutes.ilog2()).unwrap_or(u8::MAX);
+        self.record.uptime_class = u8::try_from(minutes.ilog(UPTIME_STEP)).unwrap_or(u8::MAX);
         self.record.draining = self.draining_since.is_some();
-        if *self.membership.me().record != self.record.clone().clamped() {
+        if self.told != self.record {
+            self.told = self.record.clone();
             self.membership.handle(now, membership::Input::Record(self.record.clone()));
             self.drain_membership(now);
         }
@@ -181,31 +185,49 @@ impl Node {
         }
     }
 
-    /// Tells the machines what the members are and tell.
+    /// A member is another than the machines were told.
+    pub(super) fn note_change(&mut self, member: NodeId) {
+        self.changed.insert(member);
+        self.view_is_stale = true;
+    }
+
+    /// Tells the machines which members changed, and what this node itself is.
     fn tell_view(&mut self, now: Instant) {
-        let membership = &self.membership;
-        self.observations.retain(|id| membership.member(id).is_some());
-        for member in membership.members() {
-            if let Some(round_trip) = member.rtt() {
-                self.observations.round_trip(member.id(), round_trip);
-            }
+        let (mut peers, mut view) = (Vec::new(), vec![self.view_of_me()]);
+        for id in std::mem::take(&mut self.changed) {
+            let Some(member) = self.membership.member(id) else {
+                self.forget(now, id);
+                continue;
+            };
+            peers.push(deployment::Peer::from(member));
+            view.push(self.view_of(member));
+            let is_open = member.is_routable() && !member.record().draining;
+            self.routes.set(id, Some(member.shared_record()).filter(|_| is_open));
         }
-        let peers = self.membership.members().map(deployment::Peer::from).collect();
+        if self.routes.loaded(self.me) != self.record.ready {
+            self.routes.set(self.me, Some(&Arc::new(self.record.clone())));
+        }
         self.stock.handle(now, deployment::Input::Peers(peers));
-        let view =
-            std::iter::once(self.view_of_me()).chain(self.membership.members().map(|m| self.view_of(m))).collect();
         self.leadership.handle(now, leadership::Input::View(view));
 
-        let mut ready = vec![(self.me, self.record.ready.clone())];
-        let routable = self.membership.members().filter(|m| m.is_routable() && !m.record().draining);
-        ready.extend(routable.map(|m| (m.id(), m.record().ready.clone())));
         let planned = self.leadership.plan().map(|plan| plan.bundle);
         let epoch = self.leadership.plan().map(|plan| plan.epoch);
-        if let Some(routing) = self.routes.update(&self.manifests, planned, epoch, &ready) {
+        if let Some(routing) = self.routes.update(self.me, &self.manifests, planned, epoch) {
             self.coordinator.handle(now, coordinator::Input::Routing(routing));
         }
-        let students = self.loaded_students();
-        self.replicas.handle(now, replica::Input::Ready { epoch, students });
+        let ready = (epoch, self.record.ready.clone(), self.manifests.len());
+        if self.told_ready.as_ref() != Some(&ready) {
+            self.told_ready = Some(ready);
+            let students = self.loaded_students();
+            self.replicas.handle(now, replica::Input::Ready { epoch, students });
+        }
+    }
+
+    fn forget(&mut self, now: Instant, member: NodeId) {
+        self.observations.forget(member);
+        self.routes.set(member, None);
+        self.stock.handle(now, deployment::Input::Gone { peer: member });
+        self.leadership.handle(now, leadership::Input::Gone { member });
     }
 
     /// The loaded students, each with the floats of one input.

@@ -98,6 +98,19 @@ impl World {
         self.input(host, Input::LinkUp { peer: node });
     }
 
+    /// Connections that stand to all of these, without a word to the nodes.
+    pub(super) fn link_to_all(&mut self, host: HostId, others: &[HostId]) {
+        for peer in others.iter().copied().filter(|peer| *peer != host) {
+            let known = self.connections.get(&pair(host, peer)).map(|connection| connection.id);
+            let connection = known.unwrap_or_else(|| self.network.new_connection());
+            if known.is_none() {
+                self.connections.insert(pair(host, peer), Connection { id: connection, waiting: Vec::new() });
+            }
+            let node = self.host(peer).disk.node;
+            self.host_mut(host).links.insert(node, Link { host: peer, connection });
+        }
+    }
+
     pub(super) fn link_down(&mut self, host: HostId, peer: HostId, connection: ConnectionId) {
         let links = &self.host(host).links;
         let gone = links.iter().find(|(_, l)| l.host == peer && l.connection == connection).map(|(node, _)| *node);
@@ -184,7 +197,8 @@ impl World {
         let asks = matches!(message, Message::Inference(inference::Message::Ask { .. }));
         let payer = if asks && self.network.spec.pays == Pays::Payloads { host } else { from };
         let rate = self.host(payer).spec.capability.link_bits_per_s;
-        let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob };
+        let size = bytes.header + bytes.blob;
+        let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob, bytes: size };
         match self.network.send(self.now, (from, host), lane, bytes, (payer, rate)) {
             Fate::Arrives(times) => {
                 for at in &times[1..] {
@@ -202,14 +216,14 @@ impl World {
 
     /// A message arrives, if its connection still stands there.
     pub(super) fn deliver(&mut self, parcel: Parcel) {
-        let Parcel { to, from_host, from, connection, message, blob } = parcel;
+        let Parcel { to, from_host, from, connection, .. } = parcel;
         if self.network.is_cut(from_host, to) {
             // Cut while it was on its way: it waits with the others.
             if let Some(c) = self.connections.get_mut(&pair(from_host, to))
                 && c.id == connection
                 && c.waiting.len() < WAITING_MAX
             {
-                c.waiting.push(Parcel { to, from_host, from, connection, message, blob });
+                c.waiting.push(parcel);
             } else {
                 self.stats.dropped += 1;
             }
@@ -220,7 +234,8 @@ impl World {
             self.stats.dropped += 1;
             return;
         }
-        self.stats.count(to, message.lane(), header_len(&message) + blob.len());
+        let Parcel { message, blob, bytes, .. } = parcel;
+        self.stats.count(to, message.lane(), bytes);
         self.input(to, Input::Message { from, message, blob });
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct Parcel {
     pub(super) connection: ConnectionId,
     pub(super) message: Message,
     pub(super) blob: Blob,
+    /// On the wire.
+    pub(super) bytes: usize,
 }
 
 impl Event {

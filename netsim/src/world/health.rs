@@ -1,9 +1,9 @@
 //! Whether the mesh is one, as somebody who sees all of it would say.
 
-use rocoin::id::Digest;
+use rocoin::id::{Digest, Epoch, NodeId};
 
 use super::World;
-use crate::fact::AskId;
+use crate::fact::{AskId, HostId};
 
 impl World {
     /// What keeps the running nodes from being one mesh that serves every part; `None` if nothing does.
@@ -38,6 +38,23 @@ impl World {
             }
         }
         None
+    }
+
+    /// Whether every running node holds every other alive.
+    pub fn everybody_knows_everybody(&self) -> bool {
+        let alive = self.alive_counts();
+        alive.iter().all(|count| count + 1 == alive.len())
+    }
+
+    /// How many others each running node holds alive.
+    pub fn alive_counts(&self) -> Vec<usize> {
+        self.hosts.iter().filter_map(|host| Some(host.node.as_ref()?.membership().alive())).collect()
+    }
+
+    /// A running host's identity, and the plan it has adopted.
+    pub fn identity(&self, host: HostId) -> Option<(NodeId, Option<Epoch>)> {
+        let node = self.host(host).node.as_deref()?;
+        Some((node.membership().me().id, node.leadership().plan().map(|plan| plan.epoch)))
     }
 
     /// Whether every bundle that was deployed is still whole, on the disks of the running nodes together.

@@ -78,7 +78,9 @@ impl World {
         self.tell_stored(host);
         self.carry_out(host);
         let wait = self.random.time(Duration::ZERO, START_WITHIN);
-        self.after(wait, Event::Announce { host, life });
+        if !self.acquainted {
+            self.after(wait, Event::Announce { host, life });
+        }
     }
 
     /// The node of a host is gone at once.
@@ -179,7 +181,7 @@ impl World {
     }
 
     /// Does all that a node wants, tells what changed, and sets its next wake-up.
-    fn carry_out(&mut self, host: HostId) {
+    pub(super) fn carry_out(&mut self, host: HostId) {
         self.tell_state(host);
         while let Some(output) = self.host_mut(host).node.as_mut().and_then(|node| node.poll_output()) {
             self.carry_out_one(host, output);

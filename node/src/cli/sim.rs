@@ -7,6 +7,7 @@ mod compare;
 mod meta;
 mod recording;
 mod results;
+mod scale;
 mod seeds;
 mod world;
 
@@ -61,6 +62,10 @@ enum SimCommand {
     Meta(MetaArgs),
     /// Puts two results of `sim run --json` side by side
     Compare(compare::CompareArgs),
+    /// Measures what a larger fleet costs each node, and how soon a death is noticed and planned around
+    Scale(scale::ScaleArgs),
+    /// Counts whom the failure detector gives up though nobody dies, idle and with a quarter of the devices starved
+    Starved(scale::StarvedArgs),
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +141,8 @@ pub fn run(args: &SimArgs) -> anyhow::Result<ExitCode> {
             meta::run(&worlds, args.seeds, jobs(args.jobs))
         }
         SimCommand::Compare(args) => compare::run(args),
+        SimCommand::Scale(args) => scale::scale(args),
+        SimCommand::Starved(args) => scale::starved(args),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Deleting what no plan needs any more, so that a device's disk does not fill with every bundle that was ever served.
 //!
 //! Kept are the bundle of the adopted plan and the one planned before it, which those who lag behind may still want. All else
-//! goes, but only when the plan is for the bundle to be served, everybody who answers has adopted it, each of its groups
-//! answers, and nobody is fetching anything here.
+//! goes, but only when the plan is for the bundle to be served, each of its groups answers, and nobody is fetching anything
+//! here.
 
 use std::collections::BTreeSet;
 
@@ -32,8 +32,8 @@ impl Stock {
         let plan = self.plan.as_ref()?;
         let is_wanted = self.desired.current().is_some_and(|desired| desired.bundle == plan.bundle);
         let is_whole = plan.groups.iter().all(|group| !group.members.is_empty());
-        let settled = is_wanted && is_whole && self.plan_is_served() && self.peers.have_adopted(plan);
-        (settled && self.serve.is_idle() && !self.discardable().is_empty()).then(|| self.adopted_at + DISCARD_AFTER)
+        let is_settled = is_wanted && is_whole && self.serve.is_idle();
+        (is_settled && !self.discardable().is_empty() && self.plan_is_served()).then(|| self.adopted_at + DISCARD_AFTER)
     }
 
     fn discardable(&self) -> Vec<Digest> {

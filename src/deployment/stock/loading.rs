@@ -12,8 +12,6 @@ use crate::time::{Duration, Instant};
 /// Students of an older plan stay loaded for so long at least. Ours: records tell of an adoption within about a
 /// second, and requests sent before have a deadline of two.
 const GRACE: Duration = Duration::from_secs(5);
-/// A member that does not adopt the plan keeps the older students loaded no longer than this. Ours.
-const GRACE_MAX: Duration = Duration::from_secs(30);
 
 impl Stock {
     pub(super) fn on_loaded(&mut self, student: Digest, result: Result<(), String>) {
@@ -92,15 +90,11 @@ impl Stock {
 
     /// When the students of older plans go: after the grace time, as soon as the plan is served without them.
     pub(super) fn unload_due(&self) -> Option<Instant> {
-        let plan = self.plan.as_ref()?;
         if self.config.bugs.has(Bug::UnloadEarly) {
             return (!self.superseded().is_empty()).then_some(self.adopted_at);
         }
-        if self.superseded().is_empty() || !self.plan_is_served() {
-            return None;
-        }
-        let grace = if self.peers.have_adopted(plan) { GRACE } else { GRACE_MAX };
-        Some(self.adopted_at + grace)
+        let due = self.plan.is_some() && !self.superseded().is_empty() && self.plan_is_served();
+        due.then(|| self.adopted_at + GRACE)
     }
 
     /// Whether each group of the plan answers, and this node has all that the plan gives it.

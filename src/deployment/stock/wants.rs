@@ -55,8 +55,7 @@ impl Stock {
 
     /// The students that the plan gives this node, with their bundle.
     pub(super) fn planned(&self) -> impl Iterator<Item = (Digest, Digest)> {
-        let plan = self.plan.iter();
-        plan.flat_map(|plan| plan.students_of(self.me).map(|(_, student)| (plan.bundle, student)))
+        self.planned.iter().copied()
     }
 
     fn lacks(&self, artifact: Digest) -> bool {

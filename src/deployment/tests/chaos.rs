@@ -45,10 +45,12 @@ fn peer(bundle: &Bundle) -> impl Strategy<Value = Peer> + use<> {
         move |(n, routable, whole, ready, sequence)| Peer {
             id: id(n),
             routable,
-            bundles: vec![Holding { bundle: digest, whole }],
-            ready: if ready { students.clone() } else { Vec::new() },
-            epoch: None,
-            desired: Some(Deployment { sequence, bundle: digest, name: String::new(), version: "1.x".to_owned() }),
+            record: Arc::new(Record {
+                bundles: vec![Holding { bundle: digest, whole }],
+                ready: if ready { students.clone() } else { Vec::new() },
+                desired: Some(Deployment { sequence, bundle: digest, name: String::new(), version: "1.x".to_owned() }),
+                ..crate::membership::tests::cluster::record(0)
+            }),
         },
     )
 }

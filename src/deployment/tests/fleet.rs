@@ -1,6 +1,7 @@
 //! A fleet of stocks in virtual time, each with a store that can be full, damaged or lying.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use crate::blob::Blob;
 use crate::bundle::Manifest;
@@ -8,7 +9,7 @@ use crate::deployment::{Config, Event, Input, Kept, Message, Output, Peer, Stock
 use crate::id::{Digest, Epoch, NodeId, PartId, Term};
 use crate::leadership::tests::fixture::{Bundle, id};
 use crate::leadership::{EpochPlan, PlannedGroup};
-use crate::membership::{Deployment, Holding};
+use crate::membership::{Deployment, Holding, Record};
 use crate::time::{Duration, Instant};
 
 const TICK: Duration = Duration::from_millis(10);
@@ -151,10 +152,12 @@ impl Fleet {
         let peer = |(id, d): (&NodeId, &Device)| Peer {
             id: *id,
             routable: d.up,
-            bundles: d.record.0.clone(),
-            ready: d.record.1.clone(),
-            epoch: d.plan.as_ref().map(|p| p.epoch),
-            desired: d.record.2.clone(),
+            record: Arc::new(Record {
+                bundles: d.record.0.clone(),
+                ready: d.record.1.clone(),
+                desired: d.record.2.clone(),
+                ..crate::membership::tests::cluster::record(0)
+            }),
         };
         let peers = self.devices.iter().filter(|(id, _)| **id != me).map(peer).collect();
         self.devices.get_mut(&me).unwrap().stock.handle(self.now, Input::Peers(peers));

@@ -25,6 +25,7 @@ pub(super) struct Device {
     pub(super) events: Vec<Event>,
     pub(super) claims_sent: usize,
     pub(super) plans_sent: usize,
+    pub(super) standings_sent: usize,
     generation: Generation,
     up: bool,
     disk: Promise,
@@ -60,6 +61,7 @@ impl Fleet {
                 events: Vec::new(),
                 claims_sent: 0,
                 plans_sent: 0,
+                standings_sent: 0,
                 generation: Generation(1),
                 up: true,
                 disk: Promise::default(),
@@ -245,9 +247,22 @@ impl Fleet {
                         Message::Plan(plan) => {
                             assert_eq!(Some(plan), device.disk.plan.as_ref(), "tells before it is on disk")
                         }
+                        Message::Standing { claim, epoch } => {
+                            assert!(
+                                claim.is_none_or(|claim| claim.term <= device.disk.term),
+                                "follows before it is on disk"
+                            );
+                            assert_eq!(
+                                *epoch,
+                                device.disk.plan.as_ref().map(|plan| plan.epoch),
+                                "holds what is not on disk"
+                            );
+                        }
+                        Message::Want => {}
                     }
                     device.claims_sent += usize::from(matches!(message, Message::Claim(_)));
                     device.plans_sent += usize::from(matches!(message, Message::Plan(_)));
+                    device.standings_sent += usize::from(matches!(message, Message::Standing { .. }));
                     self.wire.push_back((id, to, message));
                 }
                 Output::Persist(promise) => {

@@ -3,5 +3,5 @@
 mod chaos;
 pub(crate) mod fixture;
 mod fleet;
-mod single;
+pub(crate) mod single;
 mod stories;

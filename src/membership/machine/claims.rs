@@ -19,7 +19,7 @@ impl Membership {
     pub(super) fn on_claim(&mut self, now: Instant, from: NodeId, update: Update) {
         let Update { member, claim } = update;
         match claim {
-            Claim::Alive { stamp, record } => self.hear_of(now, from, member, stamp, record.map(|r| *r)),
+            Claim::Alive { stamp, record } => self.hear_of(now, from, member, stamp, record),
             Claim::Left { generation } => self.on_farewell(now, from, member, generation),
             Claim::Suspect { generation, incarnation, by } => {
                 self.on_accusation(now, from, member, (generation, incarnation), by, false);
@@ -31,9 +31,16 @@ impl Membership {
     }
 
     /// `teller` says that the member is alive at `stamp`. The member's own word if they are the same.
-    pub(super) fn hear_of(&mut self, now: Instant, teller: NodeId, id: NodeId, stamp: Stamp, record: Option<Record>) {
+    pub(super) fn hear_of(
+        &mut self,
+        now: Instant,
+        teller: NodeId,
+        id: NodeId,
+        stamp: Stamp,
+        record: Option<Arc<Record>>,
+    ) {
         if id == self.me {
-            return self.hear_of_me(now, stamp, record.as_ref());
+            return self.hear_of_me(now, stamp, record.as_deref());
         }
         if record.as_ref().is_some_and(|r| r.validate().is_err()) {
             self.counters.records_refused += 1;
@@ -62,33 +69,33 @@ impl Membership {
             let early = now.since(known.started) < RESTART_OVERLAP;
             let restart = stamp.start.generation < start.generation && (early || teller != id);
             if !restart {
-                self.clash(now, id, stamp.start, record.as_ref());
+                self.clash(now, id, stamp.start, record.as_deref());
             }
         }
     }
 
     /// Of somebody new, or of a new start.
-    fn meet(&mut self, now: Instant, teller: NodeId, id: NodeId, stamp: Stamp, record: Option<Record>) {
+    fn meet(&mut self, now: Instant, teller: NodeId, id: NodeId, stamp: Stamp, record: Option<Arc<Record>>) {
         let Some(record) = record else { return self.want(now, teller, id) };
         if !self.members.contains_key(&id) && !self.make_room(now) {
             self.counters.members_refused += 1;
             return;
         }
         self.tombstones.lift(id);
-        let mut member = Member::new(id, stamp, record.clone(), self.links.contains(&id), now);
+        let mut member = Member::new(id, stamp, Arc::clone(&record), self.links.contains(&id), now);
         if let Some(before) = self.members.get(&id) {
             (member.routable, member.rtt) = (before.routable, before.rtt);
         }
         member.dial_at = now + self.dial_delay(id);
-        self.members.insert(id, member);
+        self.members.insert(member);
         self.event(Event::Joined { member: id, start: stamp.start });
         self.settle(id);
-        self.tell(Update { member: id, claim: Claim::Alive { stamp, record: Some(Box::new(record)) } });
+        self.tell(Update { member: id, claim: Claim::Alive { stamp, record: Some(record) } });
     }
 
     /// Of a start that we know.
-    fn hear_more(&mut self, now: Instant, teller: NodeId, id: NodeId, mut stamp: Stamp, record: Option<Record>) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+    fn hear_more(&mut self, now: Instant, teller: NodeId, id: NodeId, mut stamp: Stamp, record: Option<Arc<Record>>) {
+        let Some(mut member) = self.members.get_mut(&id) else { return };
         let known = member.stamp;
         let lied = teller != id
             && (stamp.incarnation.0.saturating_sub(known.incarnation.0) > JUMP_MAX
@@ -104,7 +111,7 @@ impl Membership {
         stamp.version = if fresh.is_some() { stamp.version } else { known.version };
         member.stamp = stamp;
         if let Some(record) = &fresh {
-            member.record = record.clone();
+            member.record = Arc::clone(record);
         }
         let before = member.state;
         if risen && before != State::Alive {
@@ -113,6 +120,7 @@ impl Membership {
             // Its own word proves life; whether our way to it works is asked at once.
             (member.retry_at, member.retries) = (Some(now), 0);
         }
+        drop(member);
         if behind {
             self.want(now, teller, id);
         }
@@ -124,7 +132,7 @@ impl Membership {
             self.event(Event::RecordChanged { member: id });
         }
         if risen || fresh.is_some() {
-            self.tell(Update { member: id, claim: Claim::Alive { stamp, record: fresh.map(Box::new) } });
+            self.tell(Update { member: id, claim: Claim::Alive { stamp, record: fresh } });
         }
     }
 
@@ -173,19 +181,22 @@ impl Membership {
         if id == self.me {
             return self.refute(at);
         }
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(mut member) = self.members.get_mut(&id) else { return };
         let known = (member.generation(), member.incarnation());
         if at.0 > known.0 {
+            drop(member);
             return self.want(now, from, id);
         }
         if at < known || by == id {
             return;
         }
         if at.1.0 - known.1.0 > JUMP_MAX {
+            drop(member);
             self.counters.updates_refused += 1;
             return;
         }
         member.stamp.incarnation = at.1;
+        drop(member);
         if by == self.me || !(by == from || self.members.contains_key(&by)) {
             return;
         }
@@ -197,8 +208,7 @@ impl Membership {
             Some(State::Alive) if down => self.doubt(now, id, at, by),
             Some(State::Alive | State::Suspect) => {
                 self.suspect(now, id, at, by);
-                let suspicion = self.members.get_mut(&id).and_then(|m| m.suspicion.as_mut());
-                suspicion.into_iter().for_each(|s| s.waited_out |= down);
+                self.suspicion(id, |suspicion| suspicion.waited_out |= down);
             }
             Some(State::Down) | None => {}
         }

@@ -14,14 +14,15 @@ const WANTED_MAX: usize = 1024;
 /// Asked again after this. Ours: several round trips.
 const WANT_REPEAT: Duration = Duration::from_millis(300);
 
+/// New links with which views are compared at once, within one sync interval. Ours.
+const GREETINGS_MAX: u32 = 16;
 /// While there is news, views differ for good reason: they are compared so many times more seldom. Ours.
 const BUSY: u32 = 4;
 
 impl Membership {
     /// A hash of the stamps of all held alive or suspect, this node included; no order in it.
     pub(super) fn view(&self) -> u64 {
-        let others = self.members.values().filter(|m| m.is_up()).map(|m| fingerprint(m.id, m.stamp));
-        others.fold(fingerprint(self.me, self.stamp), |sum, f| sum ^ f)
+        self.members.view() ^ fingerprint(self.me, self.stamp)
     }
 
     /// Compares views in full if they differ though there is no news to tell, or has been news for long.
@@ -40,16 +41,27 @@ impl Membership {
             return;
         }
         self.links.insert(peer);
-        if let Some(member) = self.members.get_mut(&peer) {
+        if let Some(mut member) = self.members.get_mut(&peer) {
             (member.linked, member.met, member.dials) = (true, true, 0);
-            self.settle(peer);
         }
+        self.settle(peer);
         let mine = self.own_update(true);
         self.send(peer, Kind::State, vec![mine]);
-        self.send_digest(peer);
+        if self.may_greet(now) {
+            self.send_digest(peer);
+        }
         if self.members.get(&peer).is_some_and(|m| m.is_up() && m.obstacle().is_some()) {
             self.probe_on_evidence(now, peer);
         }
+    }
+
+    /// Whether to compare views with a new link at once: of many that come up together a few suffice.
+    fn may_greet(&mut self, now: Instant) -> bool {
+        if now >= self.greet_at {
+            (self.greet_at, self.greetings) = (now + self.config.sync_interval, 0);
+        }
+        self.greetings += 1;
+        self.greetings <= GREETINGS_MAX
     }
 
     fn send_digest(&mut self, peer: NodeId) {
@@ -88,8 +100,8 @@ impl Membership {
             self.hear_of_known(now, from, entry);
         }
         let named = |id: NodeId| entries.binary_search_by_key(&id, |e| e.member).is_ok();
-        let missed = self.members.range(window.0..=window.1).filter(|(id, m)| m.is_up() && !named(**id));
-        answer.extend(missed.map(|(_, m)| m.own_claim(true)));
+        let missed = self.members.range(window.0, window.1).filter(|m| m.is_up() && !named(m.id));
+        answer.extend(missed.map(|m| m.own_claim(true)));
         if (window.0..=window.1).contains(&self.me) && !named(self.me) {
             answer.push(self.own_update(true));
         }
@@ -177,8 +189,11 @@ impl Membership {
     }
 
     fn may_want(&mut self, now: Instant, id: NodeId) -> bool {
-        self.wanted.retain(|_, asked| now.since(*asked) < WANT_REPEAT);
-        let may = self.wanted.len() < WANTED_MAX && !self.wanted.contains_key(&id);
+        if self.wanted.len() >= WANTED_MAX {
+            self.wanted.retain(|_, asked| now.since(*asked) < WANT_REPEAT);
+        }
+        let is_asked = self.wanted.get(&id).is_some_and(|asked| now.since(*asked) < WANT_REPEAT);
+        let may = self.wanted.len() < WANTED_MAX && !is_asked;
         if may {
             self.wanted.insert(id, now);
         }
@@ -196,18 +211,7 @@ enum Weight {
 impl Member {
     /// What it says of itself, as last heard.
     fn own_claim(&self, record: bool) -> Update {
-        let record = record.then(|| Box::new(self.record.clone()));
+        let record = record.then(|| Arc::clone(&self.record));
         Update { member: self.id, claim: Claim::Alive { stamp: self.stamp, record } }
     }
-}
-
-/// FNV-1a over the id and the stamp, finished as splitmix64 does so that sums of few bits do not cancel.
-fn fingerprint(id: NodeId, stamp: Stamp) -> u64 {
-    let Stamp { start, incarnation, version } = stamp;
-    let numbers = [start.generation.0, start.nonce, u64::from(incarnation.0), u64::from(version)];
-    let bytes = id.0.into_iter().chain(numbers.into_iter().flat_map(u64::to_le_bytes));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }

@@ -14,12 +14,13 @@ const RETRY_BACKOFF_MAX: u32 = 16;
 impl Membership {
     /// A link closed, or a request failed: no routing from now on, and a probe to know.
     pub(super) fn on_evidence(&mut self, now: Instant, peer: NodeId, reason: Reason) {
-        let Some(member) = self.members.get_mut(&peer) else { return };
+        let Some(mut member) = self.members.get_mut(&peer) else { return };
         // Many requests fail together: one probe is enough.
         let known = reason == Reason::RequestFailed && member.evidence.is_some() && member.retry_at.is_some();
         member.evidence = Some(reason);
         member.retries = 0;
         let up = member.is_up();
+        drop(member);
         self.settle(peer);
         if up && !known {
             self.probe_on_evidence(now, peer);
@@ -29,8 +30,9 @@ impl Membership {
     /// Probes a member outside the rounds, others asked at once; later if too many such probes are under way.
     pub(super) fn probe_on_evidence(&mut self, now: Instant, target: NodeId) {
         let retry_at = now + self.health.stretch(self.config.probe_interval);
-        let Some(member) = self.members.get_mut(&target) else { return };
+        let Some(mut member) = self.members.get_mut(&target) else { return };
         member.retry_at = Some(retry_at);
+        drop(member);
         let under_way = self.probe_of(target);
         if under_way.is_none() && self.probes_open() >= PROBES_MAX {
             return;
@@ -58,17 +60,17 @@ impl Membership {
     }
 
     fn round_target(&self) -> Option<NodeId> {
-        let mut ring: Vec<_> = self.members.values().filter(|m| m.is_up()).map(|m| m.id).collect();
-        let mine = ring.partition_point(|id| *id < self.me);
-        ring.insert(mine, self.me);
-        let offset = ring::offset(self.round, ring.len())?;
-        Some(ring[(mine + offset) % ring.len()])
+        let (mine, size) = (self.members.rank(self.me), self.size());
+        let target = (mine + ring::offset(self.round, size)?) % size;
+        // This node itself has a place in the ring, and none among the members.
+        self.members.ranked(if target > mine { target - 1 } else { target })
     }
 
     /// Looks again at members that are suspect, or whose direct way is broken.
     pub(super) fn retries_due(&mut self, now: Instant) {
-        let due: Vec<_> =
-            self.members.values().filter(|m| m.retry_at.is_some_and(|at| at <= now)).map(|m| m.id).collect();
+        let mut due: Vec<_> =
+            self.members.retries().iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        due.sort_unstable();
         for id in due {
             self.retry(now, id);
         }
@@ -76,7 +78,7 @@ impl Membership {
 
     fn retry(&mut self, now: Instant, id: NodeId) {
         let interval = self.health.stretch(self.config.probe_interval);
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(mut member) = self.members.get_mut(&id) else { return };
         member.retry_at = None;
         let unsettled = match member.state {
             State::Suspect => true,
@@ -87,14 +89,16 @@ impl Membership {
             return;
         }
         if member.suspicion.as_ref().is_some_and(|s| !s.witnessed) || !member.linked {
+            drop(member);
             self.probe_on_evidence(now, id);
             return;
         }
         let wait = if member.is_alive() { 1 << member.retries.min(RETRY_BACKOFF_MAX.ilog2()) } else { 1 };
         member.retry_at = Some(now + interval * wait);
+        drop(member);
         if self.probes_open() < PROBES_MAX && self.probe_of(id).is_none() {
             self.start_probe(now, id, false);
-            self.members.get_mut(&id).into_iter().for_each(|m| m.retries = m.retries.saturating_add(1));
+            self.members.get_mut(&id).into_iter().for_each(|mut m| m.retries = m.retries.saturating_add(1));
         }
     }
 
@@ -142,9 +146,8 @@ impl Membership {
 
     fn ask_others(&mut self, now: Instant, seq: u64) {
         let Some(target) = self.probes.get(&seq).filter(|p| p.stage == Stage::Direct).map(|p| p.target) else { return };
-        let fit = |m: &&Member| m.is_alive() && m.linked && m.id != target && m.evidence.is_none();
-        let candidates = self.members.values().filter(fit).map(|m| m.id).collect();
-        let helpers = self.pick(candidates, self.config.indirect_probes);
+        let fit = |m: &Member| m.is_alive() && m.linked && m.id != target && m.evidence.is_none();
+        let helpers = self.pick(self.config.indirect_probes, fit);
         let deadline = now + self.patience(target);
         let Some(probe) = self.probes.get_mut(&seq) else { return };
         probe.stage = Stage::Indirect;
@@ -184,16 +187,14 @@ impl Membership {
         let linked = self.links.contains(&target);
         self.health.worsen(if alone { u32::from(linked) } else { silent });
         let generation_and_incarnation = match self.members.get_mut(&target) {
-            Some(member) if member.is_up() => {
+            Some(mut member) if member.is_up() => {
                 member.evidence.get_or_insert(Reason::NoAnswer);
                 (member.generation(), member.incarnation())
             }
             _ => return,
         };
         self.suspect(now, target, generation_and_incarnation, self.me);
-        if let Some(suspicion) = self.members.get_mut(&target).and_then(|m| m.suspicion.as_mut()) {
-            suspicion.witnessed = true;
-        }
+        self.suspicion(target, |suspicion| suspicion.witnessed = true);
     }
 
     /// The answer to a direct ping: life, and a way to it. Of another start of the device (an old state was restored, say) it is no
@@ -209,7 +210,7 @@ impl Membership {
         if probe.stage != Stage::Over {
             self.health.improve();
         }
-        let Some(member) = self.members.get_mut(&from).filter(|m| m.start() == stamp.start) else { return };
+        let Some(mut member) = self.members.get_mut(&from).filter(|m| m.start() == stamp.start) else { return };
         let sample = now.since(probe.sent);
         member.rtt = Some(member.rtt.map_or(Rtt::new(sample), |rtt| rtt.with(sample)));
         member.evidence = None;
@@ -217,6 +218,7 @@ impl Membership {
         if let Some(suspicion) = &mut member.suspicion {
             suspicion.witnessed = false;
         }
+        drop(member);
         self.settle(from);
     }
 
@@ -230,7 +232,7 @@ impl Membership {
         self.hear_of(now, helper, probe.target, stamp, None);
         let interval = self.config.probe_interval;
         let patience = self.patience(probe.target);
-        let Some(member) = self.members.get_mut(&probe.target).filter(|m| m.start() == stamp.start) else { return };
+        let Some(mut member) = self.members.get_mut(&probe.target).filter(|m| m.start() == stamp.start) else { return };
         if now.since(probe.sent) >= patience {
             member.evidence.get_or_insert(Reason::NoAnswer);
         }
@@ -240,6 +242,7 @@ impl Membership {
         if member.evidence.is_some() && member.retry_at.is_none() {
             member.retry_at = Some(now + interval);
         }
+        drop(member);
         self.settle(probe.target);
     }
 
@@ -280,19 +283,20 @@ impl Membership {
     /// `by` accuses the member at this generation and incarnation: a new suspicion, or one more confirmation.
     pub(super) fn suspect(&mut self, now: Instant, id: NodeId, at: (Generation, Incarnation), by: NodeId) {
         let wanted = confirmations_wanted(&self.config, self.alive());
-        let Some(member) = self.members.get_mut(&id) else { return };
-        let news = match (&mut member.suspicion, member.state) {
-            (Some(suspicion), _) => suspicion.confirm(by, wanted),
-            (None, State::Down) => false,
-            (None, State::Alive | State::Suspect) => {
+        let (begins, news) = {
+            let Some(mut member) = self.members.get_mut(&id) else { return };
+            let begins = member.suspicion.is_none() && member.is_up();
+            if begins {
                 member.enter(State::Suspect, now);
-                member.suspicion = Some(Suspicion::new(now, by));
-                self.event(Event::Suspected { member: id, by });
-                self.settle(id);
-                self.look_again(now, id, by);
-                true
+                member.suspicion = Some(Box::new(Suspicion::new(now, by)));
             }
+            (begins, begins || member.suspicion.as_mut().is_some_and(|suspicion| suspicion.confirm(by, wanted)))
         };
+        if begins {
+            self.event(Event::Suspected { member: id, by });
+            self.settle(id);
+            self.look_again(now, id, by);
+        }
         if news {
             self.tell(Update { member: id, claim: Claim::Suspect { generation: at.0, incarnation: at.1, by } });
         }
@@ -302,23 +306,33 @@ impl Membership {
     fn look_again(&mut self, now: Instant, id: NodeId, by: NodeId) {
         if by != self.me {
             self.probe_on_evidence(now, id);
-        } else if let Some(member) = self.members.get_mut(&id) {
+        } else if let Some(mut member) = self.members.get_mut(&id) {
             member.retry_at = Some(now + self.health.stretch(self.config.probe_interval));
         }
     }
 
+    /// Changes a suspicion that runs.
+    pub(super) fn suspicion(&mut self, id: NodeId, change: impl FnOnce(&mut Suspicion)) {
+        if let Some(mut member) = self.members.get_mut(&id) {
+            if let Some(suspicion) = &mut member.suspicion {
+                change(suspicion);
+            }
+        }
+    }
+
     pub(super) fn suspicion_deadline(&self) -> Option<Instant> {
-        let mut suspicions = self.members.values().filter_map(|m| m.suspicion.as_ref()).peekable();
-        suspicions.peek()?;
         let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
-        suspicions.map(|s| s.deadline(&self.config, size, wanted)).min()
+        let suspects = self.members.suspects().iter().filter_map(|id| self.members.get(id)?.suspicion.as_ref());
+        suspects.map(|s| s.deadline(&self.config, size, wanted)).min()
     }
 
     /// Gives up members whose suspicion is over, if we have asked them ourselves in vain.
     pub(super) fn suspicions_due(&mut self, now: Instant) {
         let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
         let mut verdicts = Vec::new();
-        for member in self.members.values_mut() {
+        let suspects: Vec<_> = self.members.suspects().iter().copied().collect();
+        for id in suspects {
+            let Some(mut member) = self.members.get_mut(&id) else { continue };
             let Some(suspicion) = &mut member.suspicion else { continue };
             if suspicion.deadline(&self.config, size, wanted) > now {
                 continue;
@@ -336,9 +350,10 @@ impl Membership {
     }
 
     pub(super) fn give_up(&mut self, now: Instant, id: NodeId) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(mut member) = self.members.get_mut(&id) else { return };
         member.enter(State::Down, now);
         member.retry_at = None;
+        drop(member);
         self.event(Event::Down { member: id });
         self.settle(id);
         let verdict = self.members.get(&id).and_then(|m| self.accusation(m));
@@ -351,8 +366,9 @@ impl Membership {
         for probe in self.probes.values_mut() {
             probe.deadline = probe.deadline.max(now + timeout);
         }
-        for suspicion in self.members.values_mut().filter_map(|m| m.suspicion.as_mut()) {
-            suspicion.delay(now, late, interval);
+        let suspects: Vec<_> = self.members.suspects().iter().copied().collect();
+        for id in suspects {
+            self.suspicion(id, |suspicion| suspicion.delay(now, late, interval));
         }
     }
 }

@@ -13,8 +13,9 @@ impl Membership {
     pub(super) fn on_link_down(&mut self, now: Instant, peer: NodeId) {
         self.links.remove(&peer);
         let delay = self.dial_delay(peer);
-        let Some(member) = self.members.get_mut(&peer) else { return };
+        let Some(mut member) = self.members.get_mut(&peer) else { return };
         (member.linked, member.dial_at, member.dials) = (false, now + delay, 0);
+        drop(member);
         self.on_evidence(now, peer, Reason::LinkDown);
     }
 
@@ -26,7 +27,7 @@ impl Membership {
 
     pub(super) fn record_due(&mut self, now: Instant) {
         let Some(record) = self.record_pending.take_if(|_| self.record_at <= now) else { return };
-        self.record = record;
+        self.record = Arc::new(record);
         self.stamp.version = self.stamp.version.saturating_add(1);
         self.record_at = now + self.config.record_interval;
         let update = self.own_update(true);
@@ -48,11 +49,11 @@ impl Membership {
             return;
         }
         self.gossip_at = now + self.config.gossip_interval;
-        let candidates: Vec<_> = self.members.values().filter(|m| m.is_alive() && m.linked).map(|m| m.id).collect();
-        if candidates.is_empty() {
+        let told = self.pick(self.config.gossip_fanout, |m| m.is_alive() && m.linked);
+        if told.is_empty() {
             self.queue.clear();
         }
-        for peer in self.pick(candidates, self.config.gossip_fanout) {
+        for peer in told {
             if !self.queue.is_empty() {
                 self.send(peer, Kind::Gossip, Vec::new());
             }
@@ -65,21 +66,13 @@ impl Membership {
         if self.me < peer { jitter } else { DIAL_POLITENESS + jitter }
     }
 
-    fn wants_dial(member: &Member) -> bool {
-        member.is_up() && !member.linked
-    }
-
-    pub(super) fn dial_deadline(&self) -> Option<Instant> {
-        self.members.values().filter(|m| Self::wants_dial(m)).map(|m| m.dial_at).min()
-    }
-
     pub(super) fn dials_due(&mut self, now: Instant) {
-        let due = self.members.values().filter(|m| Self::wants_dial(m) && m.dial_at <= now);
-        let due: Vec<_> = due.map(|m| m.id).collect();
+        let mut due: Vec<_> = self.members.dials().iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        due.sort_unstable();
         for (i, id) in due.into_iter().enumerate() {
             let (first, longest) = self.config.dial_backoff;
             let jitter = self.random_share(first);
-            let Some(member) = self.members.get_mut(&id) else { continue };
+            let Some(mut member) = self.members.get_mut(&id) else { continue };
             if i >= DIALS_MAX {
                 member.dial_at = now + DIAL_PAUSE;
                 continue;
@@ -87,6 +80,7 @@ impl Membership {
             let backoff = first.saturating_mul(1 << member.dials.min(16)).min(longest);
             member.dials = member.dials.saturating_add(1);
             member.dial_at = now + backoff + jitter;
+            drop(member);
             self.dial(id);
         }
     }
@@ -98,12 +92,12 @@ impl Membership {
 
     /// Calls some of the members held down: whoever is back hears that it was given up, and refutes.
     pub(super) fn announcement_due(&mut self, now: Instant) {
-        let down: Vec<_> = self.members.values().filter(|m| !m.is_up()).map(|m| m.id).collect();
-        if now < self.announce_at || down.is_empty() {
+        if now < self.announce_at || self.members.down().is_empty() {
             return;
         }
+        let down = self.members.down().iter().copied().collect();
         self.announce_at = now + self.config.announce_interval;
-        for peer in self.pick(down, self.config.announce_fanout) {
+        for peer in self.pick_of(down, self.config.announce_fanout) {
             if self.links.contains(&peer) {
                 self.send(peer, Kind::Ping { seq: 0, round: self.round }, Vec::new());
             } else {
@@ -113,7 +107,7 @@ impl Membership {
     }
 
     pub(super) fn forget_deadline(&self) -> Option<Instant> {
-        let down = self.members.values().filter(|m| !m.is_up()).map(|m| m.since + self.config.forget_after).min();
+        let down = self.members.down_since().first().map(|(since, _)| *since + self.config.forget_after);
         down.into_iter().chain(self.tombstones.next()).min()
     }
 
@@ -121,7 +115,7 @@ impl Membership {
     pub(super) fn forgetting_due(&mut self, now: Instant) {
         self.tombstones.expire(now);
         let age = self.config.forget_after;
-        let due = self.members.values().filter(|m| !m.is_up() && m.since + age <= now).map(|m| m.id);
+        let due = self.members.down_since().iter().take_while(|(since, _)| *since + age <= now).map(|(_, id)| *id);
         for id in due.collect::<Vec<_>>() {
             self.forget(now, id);
         }
@@ -139,7 +133,7 @@ impl Membership {
         if self.members.len() < MEMBERS_MAX {
             return true;
         }
-        let longest = self.members.values().filter(|m| !m.is_up()).min_by_key(|m| m.since).map(|m| m.id);
+        let longest = self.members.down_since().first().map(|(_, id)| *id);
         longest.into_iter().for_each(|id| self.forget(now, id));
         longest.is_some()
     }

@@ -1,5 +1,7 @@
 //! What it costs, and that nothing a peer says makes it cost more or panic.
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -69,7 +71,7 @@ fn a_message_with_too_many_entries_is_refused() {
 fn a_large_view_is_compared_window_by_window_in_bounded_messages() {
     let mut machine = machine();
     for n in 1..=1000 {
-        let claim = Claim::Alive { stamp: stamp(u64::MAX, 0, u32::MAX), record: Some(Box::new(record(n))) };
+        let claim = Claim::Alive { stamp: stamp(u64::MAX, 0, u32::MAX), record: Some(Arc::new(record(n))) };
         let updates = vec![Update { member: id(n), claim }];
         let message = Message { stamp: stamp(1, 0, 1), view: 0, kind: Kind::State, updates };
         machine.handle(Instant::ZERO, Input::Message { from: id(n), message });
@@ -91,7 +93,7 @@ fn a_large_view_is_compared_window_by_window_in_bounded_messages() {
 fn a_full_view_lets_the_longest_dead_go_and_refuses_more_living() {
     let mut machine = machine();
     for n in 1..=MEMBERS_MAX + 3 {
-        let claim = Claim::Alive { stamp: stamp(1, 0, 1), record: Some(Box::new(record(n))) };
+        let claim = Claim::Alive { stamp: stamp(1, 0, 1), record: Some(Arc::new(record(n))) };
         let updates = vec![Update { member: id(n), claim }];
         let message = Message { stamp: stamp(1, 0, 1), view: 0, kind: Kind::Gossip, updates };
         machine.handle(Instant::ZERO, Input::Message { from: id(n), message });
@@ -123,7 +125,7 @@ fn any_update() -> impl Strategy<Value = Update> {
         odd.addresses = vec!["a".repeat(n.into()); usize::from(n) / 20];
         let claim = match kind {
             0 => Claim::Alive { stamp, record: None },
-            1 => Claim::Alive { stamp, record: Some(Box::new(odd)) },
+            1 => Claim::Alive { stamp, record: Some(Arc::new(odd)) },
             2 => Claim::Left { generation },
             3 => Claim::Suspect { generation, incarnation, by },
             _ => Claim::Down { generation, incarnation, by },

@@ -25,7 +25,7 @@ pub(super) fn id(n: usize) -> NodeId {
     NodeId(bytes)
 }
 
-pub(super) fn record(n: usize) -> Record {
+pub(crate) fn record(n: usize) -> Record {
     Record {
         name: format!("node-{n}"),
         capability: Capability {

@@ -1,5 +1,7 @@
 //! One seed, one history; one identity, one device.
 
+use std::sync::Arc;
+
 use super::cluster::{Cluster, id, ms, record};
 use crate::id::Generation;
 use crate::membership::message::{Claim, Kind, Message, Update};
@@ -67,7 +69,7 @@ fn a_device_notices_its_copy_from_gossip() {
     for generation in [1, 5] {
         let mut cluster = Cluster::at_rest(3, 2);
         let me = clone_of(2, generation);
-        let claim = Claim::Alive { stamp: me.me().stamp, record: Some(Box::new(me.me().record.clone())) };
+        let claim = Claim::Alive { stamp: me.me().stamp, record: Some(Arc::new(me.me().record.clone())) };
         let stamp = cluster.machine(0).me().stamp;
         let updates = vec![Update { member: id(2), claim }];
         for _ in 0..5 {

@@ -1,7 +1,7 @@
 //! Stories of small fleets in virtual time.
 
 mod bounds;
-mod cluster;
+pub(crate) mod cluster;
 mod detection;
 mod healing;
 mod health;

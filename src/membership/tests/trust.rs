@@ -1,5 +1,7 @@
 //! What the words of others can do, and cannot.
 
+use std::sync::Arc;
+
 use super::cluster::{Cluster, id, ms};
 use crate::id::{Generation, Incarnation};
 use crate::membership::message::{Claim, Kind, Message, Update};
@@ -82,7 +84,7 @@ fn a_record_beyond_the_bounds_is_refused_and_the_old_one_stays() {
     stamp.version += 1;
     let mut record = cluster.machine(2).me().record.clone();
     record.name = "x".repeat(65);
-    let message = says(&cluster, 1, 2, vec![Claim::Alive { stamp, record: Some(Box::new(record)) }]);
+    let message = says(&cluster, 1, 2, vec![Claim::Alive { stamp, record: Some(Arc::new(record)) }]);
     cluster.forge(1, 0, message);
     assert_eq!(cluster.machine(0).counters().records_refused, 1);
     assert_eq!(cluster.view(0, 2).unwrap().record().name, "node-2");

@@ -1,5 +1,7 @@
 //! One message of every kind, with every kind of field content.
 
+use std::sync::Arc;
+
 use crate::blob::Blob;
 use crate::fleet::Capability;
 use crate::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, RequestId, Term};
@@ -42,7 +44,7 @@ fn memberships() -> Vec<Example> {
     let member = NodeId([0xbb; 32]);
     let message =
         |kind, updates| Message::Membership(membership::Message { stamp, view: 0x1122_3344_5566_7788, kind, updates });
-    let record = Box::new(Record {
+    let record = Arc::new(Record {
         name: "kitchen".to_owned(),
         capability: Capability {
             flops_per_s: 2.5e9,
@@ -91,9 +93,12 @@ fn memberships() -> Vec<Example> {
 
 fn leaderships() -> Vec<Example> {
     let claim = leadership::Claim { term: Term(7), leader: NodeId([0xaa; 32]), generation: Generation(3) };
+    let standing = leadership::Message::Standing { claim: Some(claim), epoch: Some(epoch()) };
     vec![
         ("leadership claim", Message::Leadership(leadership::Message::Claim(claim)), Blob::default()),
         ("leadership plan", Message::Leadership(leadership::Message::Plan(plan())), Blob::default()),
+        ("leadership standing", Message::Leadership(standing), Blob::default()),
+        ("leadership want", Message::Leadership(leadership::Message::Want), Blob::default()),
     ]
 }
 
