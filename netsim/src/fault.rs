@@ -215,7 +215,6 @@ mod target {
 
     use super::Target;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) fn serialize<S: Serializer>(target: &Target, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(target)
     }

@@ -94,7 +94,7 @@ impl Checker {
             Box::new(one_outcome_each::OneOutcomeEach::default()),
             Box::new(ready_replicas_are_used::ReadyReplicasAreUsed::new(models)),
             Box::new(the_dead_stay_dead::TheDeadStayDead::default()),
-            Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown::default()),
+            Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown),
             Box::new(nobody_well_is_given_up::NobodyWellIsGivenUp),
             Box::new(calm_meshes_agree::CalmMeshesAgree::default()),
             Box::new(replaced_before_unloaded::ReplacedBeforeUnloaded::new(models)),

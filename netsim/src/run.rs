@@ -219,9 +219,10 @@ impl Fresh {
     fn observe(&mut self, fact: &Fact) {
         let (Some(first), Fact::Over { ask, outcome, .. }) = (self.first, fact) else { return };
         if *ask >= first {
-            match outcome {
-                Outcome::Complete => self.in_full += 1,
-                _ => self.not_in_full = Some((*ask, *outcome)),
+            if *outcome == Outcome::Complete {
+                self.in_full += 1;
+            } else {
+                self.not_in_full = Some((*ask, *outcome));
             }
         }
     }

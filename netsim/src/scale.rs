@@ -243,6 +243,7 @@ struct Watch {
 }
 
 impl Watch {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two facts of many concern it")]
     fn observe(&mut self, fact: &Fact, after: Duration, survivors: usize, death: &mut Death) {
         match fact {
             Fact::Opinion { host, member, state: Some(state), .. } if *member == self.node => {

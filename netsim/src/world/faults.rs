@@ -284,13 +284,12 @@ impl World {
     }
 
     fn clone_host(&mut self, from: &Target, to: &Target) {
-        let (originals, copies) = (
-            self.targets(from),
-            match to {
-                Target::Host(host) => self.host_ids().filter(|h| h.0 == *host).collect(),
-                _ => self.targets(to),
-            },
-        );
+        let originals = self.targets(from);
+        let copies = if let Target::Host(host) = to {
+            self.host_ids().filter(|h| h.0 == *host).collect()
+        } else {
+            self.targets(to)
+        };
         let (Some(from), Some(to)) = (originals.first().copied(), copies.first().copied()) else { return };
         if from == to {
             return;

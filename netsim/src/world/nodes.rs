@@ -153,12 +153,11 @@ impl World {
         if self.host(host).life != life {
             return;
         }
-        match &input {
-            Input::Loaded { student, result: Ok(()) } => {
-                self.host_mut(host).loaded.insert(*student);
-            }
-            Input::ArtifactStored { result: Ok(()), .. } => self.tell_stored(host),
-            _ => {}
+        if let Input::Loaded { student, result: Ok(()) } = &input {
+            self.host_mut(host).loaded.insert(*student);
+        }
+        if let Input::ArtifactStored { result: Ok(()), .. } = &input {
+            self.tell_stored(host);
         }
         self.input(host, input);
     }
