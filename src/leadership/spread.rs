@@ -77,7 +77,7 @@ mod tests {
     use crate::leadership::tests::single::member;
 
     fn view(count: u8) -> View {
-        let mut view = View::new(Instant::ZERO);
+        let mut view = View::new(crate::bugs::Bugs::default(), Instant::ZERO);
         view.update(id(1), (1..=count).map(member).collect(), Instant::ZERO);
         view
     }

@@ -210,7 +210,7 @@ mod tests {
         let mut queue = Queue::default();
         queue.push(update.clone());
         queue.heard(&update, 4);
-        assert_eq!(queue.take(4, PIGGYBACK_BYTES_MAX), [update.clone()]);
+        assert_eq!(queue.take(4, PIGGYBACK_BYTES_MAX), std::slice::from_ref(&update));
         queue.heard(&update, 4);
         assert!(queue.is_empty());
     }

@@ -73,5 +73,6 @@ pub(super) fn plan(epoch: Epoch, bundle: Digest, groups: Vec<(Digest, Vec<NodeId
 }
 
 pub(super) fn adopted(h: u8, plan: EpochPlan) -> Fact {
-    Fact::Adopted { host: host(h), node: node(h), kept: false, plan: Box::new(plan) }
+    let known = (0..9).map(node).collect();
+    Fact::Adopted { host: host(h), node: node(h), kept: false, plan: Box::new(plan), known }
 }

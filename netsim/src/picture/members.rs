@@ -134,7 +134,8 @@ mod tests {
             let node = rocoin::id::NodeId([id; 32]);
             let generation = rocoin::id::Generation(1);
             let host = HostId(u32::from(id));
-            members.observe(0.0, &Fact::Started { host, node, generation, memory_bytes: 1, disk_bytes: 1 });
+            members
+                .observe(0.0, &Fact::Started { host, node, generation, memory_bytes: 1, disk_bytes: 1, wanted: None });
         }
         members.observe(1.0, &Fact::Paused { host });
         members.observe(2.0, &Fact::Resumed { host });

@@ -26,6 +26,7 @@ fn setup(hosts: usize, faults: Vec<(f64, Fault)>) -> Setup {
         node: rocoin::node::Config::default(),
         models: vec![Arc::new(Model::synthetic(3, 0))],
         in_place: false,
+        acquainted: false,
         runs_fail: false,
         load: LoadSpec { rate_per_s: 10.0, ..LoadSpec::default() },
         schedule: faults
