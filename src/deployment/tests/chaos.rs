@@ -1,5 +1,7 @@
 //! Whatever is said, in any order: no panic, no busy loop, nothing stored that was not verified.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::fleet::plan;
@@ -7,7 +9,7 @@ use crate::blob::Blob;
 use crate::deployment::{Config, Input, Kept, Message, Output, Peer, Stock};
 use crate::id::Digest;
 use crate::leadership::tests::fixture::{Bundle, bundle, id};
-use crate::membership::{Deployment, Holding};
+use crate::membership::{Deployment, Holding, Record};
 use crate::time::{Duration, Instant};
 
 const CHUNK: u64 = 16 * 1024;

@@ -101,6 +101,11 @@ proptest! {
                         Output::Send { message: Message::Plan(plan), .. } => {
                             prop_assert_eq!(Some(&plan), machine.plan());
                         }
+                        Output::Send { message: Message::Standing { claim, epoch }, .. } => {
+                            prop_assert!(claim.is_none_or(|claim| claim.term <= machine.term()));
+                            prop_assert_eq!(epoch, machine.plan().map(|plan| plan.epoch));
+                        }
+                        Output::Send { message: Message::Want, .. } => {}
                         Output::Adopted(_) | Output::Event(_) => {}
                     }
                 }

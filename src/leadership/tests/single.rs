@@ -1,7 +1,7 @@
 //! One machine by itself, with what others may say to it.
 
 use super::fixture::{bundle, capability, id};
-use crate::id::{Digest, Epoch, Generation, NodeId, Term};
+use crate::id::{Digest, Epoch, Generation, Term};
 use crate::leadership::{Claim, Config, EpochPlan, Event, Input, Leadership, Message, Output, Promise, ViewMember};
 use crate::membership::State;
 use crate::time::{Duration, Instant};

@@ -12,12 +12,12 @@ use crate::id::{Generation, NodeId};
 use crate::membership::{Config, Event, Input, Member, Membership, Message, Output, Record, State};
 use crate::time::{Duration, Instant};
 
-pub(super) fn ms(millis: u64) -> Duration {
+pub(crate) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
 /// The `n`th node. Ids are scattered, so that the ring has another order than the numbers.
-pub(super) fn id(n: usize) -> NodeId {
+pub(crate) fn id(n: usize) -> NodeId {
     let mixed = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&mixed.to_be_bytes());
