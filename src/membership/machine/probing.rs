@@ -313,10 +313,10 @@ impl Membership {
 
     /// Changes a suspicion that runs.
     pub(super) fn suspicion(&mut self, id: NodeId, change: impl FnOnce(&mut Suspicion)) {
-        if let Some(mut member) = self.members.get_mut(&id) {
-            if let Some(suspicion) = &mut member.suspicion {
-                change(suspicion);
-            }
+        if let Some(mut member) = self.members.get_mut(&id)
+            && let Some(suspicion) = &mut member.suspicion
+        {
+            change(suspicion);
         }
     }
 
