@@ -245,30 +245,31 @@ struct Watch {
 impl Watch {
     #[expect(clippy::wildcard_enum_match_arm, reason = "two facts of many concern it")]
     fn observe(&mut self, fact: &Fact, after: Duration, survivors: usize, death: &mut Death) {
-        match fact {
-            Fact::Opinion { host, member, state: Some(state), .. } if *member == self.node => {
-                if *state != State::Alive {
-                    death.suspected.get_or_insert(after);
-                }
-                if *state == State::Down {
-                    self.down.insert(*host);
-                    if *host == self.leader {
-                        self.verdict.get_or_insert(after);
-                    }
-                }
-                if self.down.len() == survivors {
-                    death.known.get_or_insert(after);
+        if let Fact::Opinion { host, member, state: Some(state), .. } = fact
+            && *member == self.node
+        {
+            if *state != State::Alive {
+                death.suspected.get_or_insert(after);
+            }
+            if *state == State::Down {
+                self.down.insert(*host);
+                if *host == self.leader {
+                    self.verdict.get_or_insert(after);
                 }
             }
-            Fact::State { host, epoch, .. } if *epoch > self.epoch => {
-                self.adopted.insert(*host);
-                // A suspect is planned without after a while, so that the plan may come before the verdict.
-                if self.adopted.len() == survivors {
-                    let verdict = self.verdict.unwrap_or(after);
-                    death.replanned.get_or_insert(after.saturating_sub(verdict));
-                }
+            if self.down.len() == survivors {
+                death.known.get_or_insert(after);
             }
-            _ => {}
+        }
+        if let Fact::State { host, epoch, .. } = fact
+            && *epoch > self.epoch
+        {
+            self.adopted.insert(*host);
+            // A suspect is planned without after a while, so that the plan may come before the verdict.
+            if self.adopted.len() == survivors {
+                let verdict = self.verdict.unwrap_or(after);
+                death.replanned.get_or_insert(after.saturating_sub(verdict));
+            }
         }
     }
 }
