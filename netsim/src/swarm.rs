@@ -23,6 +23,11 @@ const SAFETY_S: (f64, f64) = (170.0, 230.0);
 const RECOVERY: Duration = Duration::from_secs(90);
 /// The share of worlds whose queues are short.
 const TIGHT: f64 = 0.25;
+/// The share of worlds whose bundle is changed often, how often on average, and by how much more is then asked: answers under
+/// way are what a change could break.
+const CHANGING: f64 = 0.15;
+const CHANGED_EVERY: Duration = Duration::from_secs(15);
+const CHANGING_LOAD: f64 = 3.0;
 /// The share of worlds that are left alone for a while before some hosts fail for good, and how long: longer than what the
 /// slowest invariant waits for.
 const CALM: f64 = 0.3;
@@ -47,11 +52,28 @@ fn limits(seed: u64) -> rocoin::node::Config {
     config
 }
 
+/// Now and then one bundle takes the other's place again and again, under load.
+fn deploy_often(seed: u64, plan: &mut Plan) {
+    let mut random = Random::new(seed, "swarm deployments");
+    if !random.chance(CHANGING) {
+        return;
+    }
+    plan.setup.load.rate_per_s *= CHANGING_LOAD;
+    let mut at = Instant::ZERO;
+    for bundle in (0..2).cycle() {
+        at = at + random.exponential(CHANGED_EVERY);
+        if at >= Instant::ZERO + plan.safety {
+            break;
+        }
+        plan.setup.schedule.push(Scheduled { at, fault: Fault::Deploy { on: Target::Random, bundle } });
+    }
+}
+
 /// Adds a while in which nothing is wrong: some invariants demand nothing before.
-fn calm_down(plan: &mut Plan) {
+fn calm_down(plan: &mut Plan, without: Vec<u32>) {
     let end = Instant::ZERO + plan.safety;
     plan.setup.schedule.retain(|line| line.at < end);
-    plan.setup.schedule.push(Scheduled { at: end, fault: Fault::Calm { without: Vec::new() } });
+    plan.setup.schedule.push(Scheduled { at: end, fault: Fault::Calm { without } });
     plan.safety += CALM_FOR;
 }
 
@@ -82,10 +104,12 @@ impl Draw {
             schedule: self.schedule(safety),
             bugs,
         };
+        let clones = self.clones.clone();
         let recovery = Recovery { without: self.without(), within: RECOVERY };
         let mut plan = Plan { setup, safety: Duration::from_secs_f64(safety), recovery: Some(recovery) };
+        deploy_often(seed, &mut plan);
         if Random::new(seed, "swarm calm").chance(CALM) {
-            calm_down(&mut plan);
+            calm_down(&mut plan, clones);
         }
         plan
     }
