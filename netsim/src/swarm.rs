@@ -23,11 +23,12 @@ const SAFETY_S: (f64, f64) = (170.0, 230.0);
 const RECOVERY: Duration = Duration::from_secs(90);
 /// The share of worlds whose queues are short.
 const TIGHT: f64 = 0.25;
-/// The share of worlds whose bundle is changed often, how often on average, and by how much more is then asked: answers under
-/// way are what a change could break.
+/// The share of worlds whose bundle is changed often, under full load (answers under way are what a change could break), and how
+/// often on average.
 const CHANGING: f64 = 0.15;
 const CHANGED_EVERY: Duration = Duration::from_secs(15);
-const CHANGING_LOAD: f64 = 3.0;
+/// Requests a second, over the whole mesh.
+const LOAD_RATE: (f64, f64) = (0.5, 10.0);
 /// The share of worlds that are left alone for a while before some hosts fail for good, and how long: longer than what the
 /// slowest invariant waits for.
 const CALM: f64 = 0.3;
@@ -58,7 +59,7 @@ fn deploy_often(seed: u64, plan: &mut Plan) {
     if !random.chance(CHANGING) {
         return;
     }
-    plan.setup.load.rate_per_s *= CHANGING_LOAD;
+    plan.setup.load.rate_per_s = LOAD_RATE.1;
     let mut at = Instant::ZERO;
     for bundle in (0..2).cycle() {
         at = at + random.exponential(CHANGED_EVERY);
@@ -152,7 +153,7 @@ impl Draw {
 
     fn load(&mut self) -> LoadSpec {
         LoadSpec {
-            rate_per_s: self.random.log_between(0.5, 10.0),
+            rate_per_s: self.random.log_between(LOAD_RATE.0, LOAD_RATE.1),
             from_s: 0.0,
             deadline_s: self.random.log_between(0.5, 10.0),
             min_parts: 1 + self.random.below(2),
