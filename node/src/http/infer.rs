@@ -145,7 +145,8 @@ fn parse(body: &InferRequest, manifest: &Manifest) -> Result<Request, String> {
         whole => whole,
     };
     if image != expected.shape {
-        return Err(format!("inputs[0].shape is {:?}; this model takes [1, {:?}]", input.shape, expected.shape));
+        let whole: Vec<usize> = [1].into_iter().chain(expected.shape.iter().copied()).collect();
+        return Err(format!("inputs[0].shape is {:?}; this model takes {whole:?}", input.shape));
     }
     let mut values = Vec::with_capacity(expected.elements());
     flatten(&input.data, expected.elements(), &mut values)?;

@@ -43,7 +43,7 @@ fn a_dead_leader_is_followed_by_the_next_with_a_higher_term_and_its_plan() {
     let took = fleet.until(ms(2000), Fleet::is_settled);
     assert_eq!(fleet.leader(), Some(4));
     assert!(fleet.epoch().unwrap().term > before.term);
-    assert!(took <= ms(1500), "T6: {took:?}");
+    assert!(took <= ms(1500), "a lost leader took {took:?}");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn each_side_of_a_partition_leads_and_plans_for_itself_and_after_healing_there_i
     fleet.heal();
     let took = fleet.until(ms(4000), Fleet::is_settled);
     assert!(fleet.epoch() > Some(epochs[0]) && fleet.epoch() > Some(epochs[1]));
-    assert!(took <= ms(2000), "T5: {took:?}");
+    assert!(took <= ms(2000), "healing took {took:?}");
 }
 
 #[test]
