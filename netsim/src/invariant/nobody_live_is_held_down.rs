@@ -25,6 +25,9 @@ impl Invariant for NobodyLiveIsHeldDown {
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
         let Fact::View { host, members, .. } = &entry.fact else { return Ok(()) };
         let me = physics.body(*host).map(|body| body.node);
+        if me.is_some_and(|me| physics.was_cloned(me)) {
+            return Ok(());
+        }
         let up: BTreeSet<_> = members.iter().filter(|m| m.state != State::Down).map(|m| m.member).collect();
         for (other, body) in physics.running() {
             let alike = Some(body.node) == me || physics.was_cloned(body.node);
