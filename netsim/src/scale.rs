@@ -243,7 +243,6 @@ struct Watch {
 }
 
 impl Watch {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "two facts of many concern it")]
     fn observe(&mut self, fact: &Fact, after: Duration, survivors: usize, death: &mut Death) {
         if let Fact::Opinion { host, member, state: Some(state), .. } = fact
             && *member == self.node
