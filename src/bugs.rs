@@ -44,8 +44,6 @@ bugs! {
     NeverRefute = "never-refute",
     /// Who leads does not yield to a greater claim.
     NeverYield = "never-yield",
-    /// A leader's claim is followed after the leader has restarted.
-    FollowOldStart = "follow-old-start",
     /// Members held down are planned with.
     PlanWithDown = "plan-with-down",
     /// A plan of the same term is adopted even if its epoch is smaller.
