@@ -63,19 +63,7 @@
 //!     link_delay_s: 0.0,
 //!     failure_probability: 0.05,
 //! };
-//! let record = Record {
-//!     name: "alone".to_owned(),
-//!     capability,
-//!     priority: 0,
-//!     uptime_class: 0,
-//!     addresses: Vec::new(),
-//!     http: None,
-//!     bundles: Vec::new(),
-//!     ready: Vec::new(),
-//!     epoch: None,
-//!     desired: None,
-//!     draining: false,
-//! };
+//! let record = Record::new("alone".to_owned(), capability);
 //! let mut now = Instant::ZERO;
 //! let mut node = Node::new(
 //!     Start {

@@ -230,17 +230,10 @@ fn start(
     settings.leadership.min_members = config.min_members;
     settings.leadership.plan = config.plan.clone();
     let record = Record {
-        name: config.name.clone(),
-        capability,
         priority: config.priority,
-        uptime_class: 0,
         addresses: addresses.iter().map(Multiaddr::to_string).collect(),
         http: Some(http.to_string()),
-        bundles: Vec::new(),
-        ready: Vec::new(),
-        epoch: None,
-        desired: None,
-        draining: false,
+        ..Record::new(config.name.clone(), capability)
     };
     Ok(Start {
         me: boot.identity.node(),

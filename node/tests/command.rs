@@ -38,10 +38,14 @@ fn fleet() -> (TempDir, String) {
 /// What a node that does not start prints; none of these listens anywhere.
 fn refused_node(dir: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
     let state = dir.path().join("state");
-    let mut all = vec!["node", "--state-dir", text(&state), "--no-mdns", "--flops-per-s", "1e9"];
-    all.extend(["--listen", "/ip4/127.0.0.1/tcp/0"]);
-    all.extend(arguments);
-    failing(&all)
+    let listen = ["--listen", "/ip4/127.0.0.1/tcp/0"];
+    node_on(&state, &[&listen[..], arguments].concat())
+}
+
+/// What a node on this state folder prints that does not start.
+fn node_on(state: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let node = ["node", "--state-dir", text(state), "--no-mdns", "--flops-per-s", "1e9"];
+    failing(&[&node[..], arguments].concat())
 }
 
 #[test]
@@ -49,7 +53,7 @@ fn help_lists_every_command() {
     let output = rocoin(&["--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for command in ["node", "fleet", "deploy", "infer", "status", "plan", "distill"] {
+    for command in ["node", "fleet", "deploy", "infer", "status", "plan", "distill", "sim"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is not in:\n{help}");
         assert!(rocoin(&[command, "--help"]).status.success(), "{command} --help");
     }
@@ -161,20 +165,7 @@ fn a_port_that_is_taken_is_named() {
     assert!(error.contains(&address) && error.contains("--http"), "{error}");
     let listen = format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port());
     let state = dir.path().join("state2");
-    let (code, error) = failing(&[
-        "node",
-        "--no-mdns",
-        "--flops-per-s",
-        "1e9",
-        "--state-dir",
-        text(&state),
-        "--http",
-        "127.0.0.1:0",
-        "--fleet-key-file",
-        &key,
-        "--listen",
-        &listen,
-    ]);
+    let (code, error) = node_on(&state, &["--http", "127.0.0.1:0", "--fleet-key-file", &key, "--listen", &listen]);
     assert_eq!(code, Some(1), "{error}");
     assert!(error.contains(&listen), "{error}");
 }
@@ -186,20 +177,8 @@ fn two_nodes_on_one_state_folder_are_refused_by_name() {
     let first = mesh.start(NodeOptions { flags, ..NodeOptions::named("first") }).unwrap();
     let state = mesh.node(first).state_dir();
     let key = mesh.fleet_key();
-    let (code, error) = failing(&[
-        "node",
-        "--no-mdns",
-        "--flops-per-s",
-        "1e9",
-        "--state-dir",
-        text(&state),
-        "--http",
-        "127.0.0.1:0",
-        "--fleet-key-file",
-        text(&key),
-        "--listen",
-        "/ip4/127.0.0.1/tcp/0",
-    ]);
+    let listen = "/ip4/127.0.0.1/tcp/0";
+    let (code, error) = node_on(&state, &["--http", "127.0.0.1:0", "--fleet-key-file", text(&key), "--listen", listen]);
     assert_eq!(code, Some(1), "{error}");
     assert!(error.contains(text(&state)) && error.contains("in use by another node"), "{error}");
     assert!(mesh.node(first).status().is_ok(), "the first goes on");

@@ -107,8 +107,7 @@ impl View {
 
     /// Whether a claim may be followed: its leader is alive or only suspect, is not leaving, and has not restarted.
     pub(super) fn follows(&self, claim: &Claim) -> bool {
-        let is_of_now = |m: &ViewMember| claim.generation >= m.generation;
-        self.members.get(&claim.leader).is_some_and(|m| self.may_lead(m) && is_of_now(m))
+        self.members.get(&claim.leader).is_some_and(|m| self.may_lead(m) && claim.generation >= m.generation)
     }
 
     /// How many candidates are better than this one; `None` if it is none, or far down.

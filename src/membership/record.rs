@@ -107,6 +107,23 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// Of a node that has just started: reachable nowhere yet, with nothing on its disk.
+    pub fn new(name: String, capability: Capability) -> Self {
+        Self {
+            name,
+            capability,
+            priority: 0,
+            uptime_class: 0,
+            addresses: Vec::new(),
+            http: None,
+            bundles: Vec::new(),
+            ready: Vec::new(),
+            epoch: None,
+            desired: None,
+            draining: false,
+        }
+    }
+
     /// Checks a peer's record against the bounds of this module.
     ///
     /// # Errors
@@ -249,25 +266,14 @@ mod tests {
     use crate::id::{NodeId, Term};
 
     fn small() -> Record {
-        Record {
-            name: "a".to_owned(),
-            capability: Capability {
-                flops_per_s: 1e9,
-                memory_bytes: 1 << 30,
-                link_bits_per_s: 1e8,
-                link_delay_s: 0.0,
-                failure_probability: 0.05,
-            },
-            priority: 0,
-            uptime_class: 0,
-            addresses: Vec::new(),
-            http: None,
-            bundles: Vec::new(),
-            ready: Vec::new(),
-            epoch: None,
-            desired: None,
-            draining: false,
-        }
+        let capability = Capability {
+            flops_per_s: 1e9,
+            memory_bytes: 1 << 30,
+            link_bits_per_s: 1e8,
+            link_delay_s: 0.0,
+            failure_probability: 0.05,
+        };
+        Record::new("a".to_owned(), capability)
     }
 
     fn beyond() -> Record {

@@ -93,11 +93,6 @@ mod tests {
     use super::super::synthetic::*;
     use super::*;
 
-    fn asked() -> Fact {
-        let deadline = Duration::from_secs(2);
-        Fact::Asked { ask: AskId(1), host: host(0), tries: 0, image: 5, deadline, min_parts: 1 }
-    }
-
     fn judge_answer(
         at: f64,
         change: impl FnOnce(&mut Vec<f32>, &mut Vec<(PartId, Digest, NodeId)>, &mut Vec<PartId>),
@@ -110,7 +105,7 @@ mod tests {
         change(&mut logits, &mut parts, &mut missing);
         let reply = Reply::Answer { logits, bundle: models[0].digest(), parts, missing };
         let answered = Fact::Answered { ask: AskId(1), host: host(0), reply };
-        let facts = vec![(0.0, started(0, 1)), (10.0, asked()), (10.0 + at, answered)];
+        let facts = vec![(0.0, started(0, 1)), (10.0, asked(1, 5)), (10.0 + at, answered)];
         judge(&mut AnswersAreTrue::new(&models), facts)
     }
 
@@ -138,7 +133,7 @@ mod tests {
     fn a_second_answer_is_a_violation() {
         let error = || Reply::Error { outcome: crate::fact::Outcome::NoReplica, text: String::new() };
         let answered = || Fact::Answered { ask: AskId(1), host: host(0), reply: error() };
-        let facts = vec![(0.0, started(0, 1)), (1.0, asked()), (1.5, answered()), (1.6, answered())];
+        let facts = vec![(0.0, started(0, 1)), (1.0, asked(1, 5)), (1.5, answered()), (1.6, answered())];
         assert!(judge(&mut AnswersAreTrue::new(&[]), facts).unwrap_err().contains("again"));
     }
 }

@@ -61,11 +61,6 @@ mod tests {
     use super::*;
     use crate::fact::Outcome;
 
-    fn asked() -> Fact {
-        let deadline = Duration::from_secs(2);
-        Fact::Asked { ask: AskId(7), host: host(0), tries: 0, image: 0, deadline, min_parts: 1 }
-    }
-
     fn over() -> Fact {
         Fact::Over { ask: AskId(7), outcome: Outcome::Complete, took: Duration::ZERO, retries: 0, right: true }
     }
@@ -73,9 +68,11 @@ mod tests {
     #[test]
     fn one_outcome_passes_two_and_none_do_not() {
         let invariant = OneOutcomeEach::default;
-        assert_eq!(judge(&mut invariant(), vec![(0.0, asked()), (1.0, over()), (9.0, Fact::Calm)]), Ok(()));
-        let twice = vec![(0.0, asked()), (1.0, over()), (1.0, over())];
+        assert_eq!(judge(&mut invariant(), vec![(0.0, asked(7, 0)), (1.0, over()), (9.0, Fact::Calm)]), Ok(()));
+        let twice = vec![(0.0, asked(7, 0)), (1.0, over()), (1.0, over())];
         assert!(judge(&mut invariant(), twice).unwrap_err().contains("two outcomes"));
-        assert!(judge(&mut invariant(), vec![(0.0, asked()), (9.0, Fact::Calm)]).unwrap_err().contains("no outcome"));
+        assert!(
+            judge(&mut invariant(), vec![(0.0, asked(7, 0)), (9.0, Fact::Calm)]).unwrap_err().contains("no outcome")
+        );
     }
 }

@@ -134,14 +134,12 @@ mod tests {
     fn judge_degraded(ready_at: f64, fault: Option<(f64, Fact)>) -> Result<(), String> {
         let model = Arc::new(Model::synthetic(2, 0));
         let student = model.manifest().parts[1].students[0].digest().unwrap();
-        let deadline = Duration::from_secs(2);
-        let asked = Fact::Asked { ask: AskId(1), host: host(0), tries: 0, image: 0, deadline, min_parts: 1 };
         let reply =
             Reply::Answer { logits: Vec::new(), bundle: model.digest(), parts: Vec::new(), missing: vec![PartId(1)] };
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
         facts.push((ready_at, Fact::Ready { host: host(1), students: vec![student] }));
         facts.extend(fault);
-        facts.push((40.0, asked));
+        facts.push((40.0, asked(1, 0)));
         facts.push((42.0, Fact::Answered { ask: AskId(1), host: host(0), reply }));
         judge(&mut ReadyReplicasAreUsed::new(&[model]), facts)
     }

@@ -5,7 +5,7 @@ use rocoin::leadership::{EpochPlan, PlannedGroup};
 use rocoin::time::{Duration, Instant};
 
 use super::Invariant;
-use crate::fact::{Entry, Fact, HostId, Kept};
+use crate::fact::{AskId, Entry, Fact, HostId, Kept};
 use crate::physics::Physics;
 
 /// Judges facts, each with its time in seconds, one after the other.
@@ -49,6 +49,12 @@ pub(super) fn stopped(h: u8, disk: Kept) -> Fact {
 
 pub(super) fn epoch(term: u64, leader: u8, sequence: u64) -> Epoch {
     Epoch { term: Term(term), leader: node(leader), sequence }
+}
+
+/// A request of an image with two seconds of patience.
+pub(super) fn asked(ask: u64, image: usize) -> Fact {
+    let deadline = Duration::from_secs(2);
+    Fact::Asked { ask: AskId(ask), host: host(0), tries: 0, image, deadline, min_parts: 1 }
 }
 
 /// A node's counters: generation, incarnation, term.

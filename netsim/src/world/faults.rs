@@ -33,18 +33,8 @@ impl World {
             Fault::Clog { on, factor } => self.each_of_all(on, |world, host| world.clog(host, *factor)),
             Fault::Flap { on, times, down_s, up_s } => self.flap(on, *times, seconds(*down_s), seconds(*up_s)),
             Fault::CorruptArtifact { on } => self.each_of_all(on, Self::corrupt),
-            Fault::DiskFull { on, full } => {
-                self.each_of_all(on, |world, host| {
-                    world.fill(host, *full);
-                    world.tell_disk(host);
-                });
-            }
-            Fault::DiskSlow { on, factor } => {
-                self.each_of_all(on, |world, host| {
-                    world.host_mut(host).disk.slow = factor.max(1.0);
-                    world.tell_disk(host);
-                });
-            }
+            Fault::DiskFull { on, full } => self.each_of_all(on, |world, host| world.fill(host, *full)),
+            Fault::DiskSlow { on, factor } => self.each_of_all(on, |world, host| world.slow_disk(host, *factor)),
             Fault::ClockJump { on, by_s } => {
                 self.each_of_all(on, |world, host| world.jump_clock(host, seconds(*by_s)));
             }
@@ -101,15 +91,18 @@ impl World {
         }
     }
 
-    /// Hosts that do not run are meant too, where they are named or all are.
     fn each_of_all(&mut self, target: &Target, mut act: impl FnMut(&mut Self, HostId)) {
-        let hosts: Vec<_> = match target {
+        for host in self.targets_of_all(target) {
+            act(self, host);
+        }
+    }
+
+    /// Hosts that do not run are meant too, where they are named or all are.
+    fn targets_of_all(&mut self, target: &Target) -> Vec<HostId> {
+        match target {
             Target::All => self.host_ids().collect(),
             Target::Host(host) => self.host_ids().filter(|h| h.0 == *host).collect(),
             Target::Leader | Target::Random | Target::Some(_) | Target::Group(_) => self.targets(target),
-        };
-        for host in hosts {
-            act(self, host);
         }
     }
 
@@ -236,6 +229,12 @@ impl World {
     fn fill(&mut self, host: HostId, full: bool) {
         self.host_mut(host).disk.full = full;
         self.tell_impaired(host);
+        self.tell_disk(host);
+    }
+
+    fn slow_disk(&mut self, host: HostId, factor: f64) {
+        self.host_mut(host).disk.slow = factor.max(1.0);
+        self.tell_disk(host);
     }
 
     fn tell_impaired(&mut self, host: HostId) {
@@ -284,12 +283,7 @@ impl World {
     }
 
     fn clone_host(&mut self, from: &Target, to: &Target) {
-        let originals = self.targets(from);
-        let copies = if let Target::Host(host) = to {
-            self.host_ids().filter(|h| h.0 == *host).collect()
-        } else {
-            self.targets(to)
-        };
+        let (originals, copies) = (self.targets(from), self.targets_of_all(to));
         let (Some(from), Some(to)) = (originals.first().copied(), copies.first().copied()) else { return };
         if from == to {
             return;

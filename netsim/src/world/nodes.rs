@@ -261,7 +261,7 @@ impl World {
             Some(blob) => (Err("the file is damaged".to_owned()), blob.len()),
             None => (Err("no such file".to_owned()), 0),
         };
-        let wait = LOAD_LEAST + seconds(bytes, LOAD_BYTES_PER_S).mul_f64(h.slow);
+        let wait = LOAD_LEAST + time_for(bytes, LOAD_BYTES_PER_S).mul_f64(h.slow);
         if result.is_err() {
             // As the shell does it: a damaged file is as good as none.
             self.host_mut(host).disk.artifacts.remove(&student);
@@ -272,7 +272,7 @@ impl World {
 
     fn store(&mut self, host: HostId, artifact: Digest, bytes: Blob) {
         let disk = &self.host(host).disk;
-        let wait = seconds(bytes.len(), DISK_BYTES_PER_S).mul_f64(disk.slow) + Duration::from_millis(1);
+        let wait = time_for(bytes.len(), DISK_BYTES_PER_S).mul_f64(disk.slow) + Duration::from_millis(1);
         let room = disk.used_bytes() + bytes.len() as u64 <= self.host(host).spec.disk_bytes.max(1 << 20);
         let sound = Digest::of(bytes.as_bytes()) == artifact;
         let result = if disk.full || !room { Err("no space left on device".to_owned()) } else { Ok(()) };
@@ -296,7 +296,7 @@ impl World {
             let end = from.saturating_add(usize::try_from(length).ok()?).min(blob.len());
             Some((blob.len() as u64, blob.as_bytes()[from..end].iter().copied().collect()))
         });
-        let wait = (seconds(usize::try_from(length).unwrap_or(0), DISK_BYTES_PER_S) + Duration::from_micros(50))
+        let wait = (time_for(usize::try_from(length).unwrap_or(0), DISK_BYTES_PER_S) + Duration::from_micros(50))
             .mul_f64(disk.slow);
         self.later(host, wait, Input::ChunkRead { to, artifact, offset, chunk });
     }
@@ -422,22 +422,11 @@ fn known(node: &Node, now: Instant) -> Vec<NodeId> {
 }
 
 fn record(host: HostId, spec: &super::HostSpec) -> Record {
-    Record {
-        name: host.to_string(),
-        capability: spec.capability,
-        priority: spec.priority,
-        uptime_class: 0,
-        addresses: vec![address_of(host)],
-        http: None,
-        bundles: Vec::new(),
-        ready: Vec::new(),
-        epoch: None,
-        desired: None,
-        draining: false,
-    }
+    let addresses = vec![address_of(host)];
+    Record { priority: spec.priority, addresses, ..Record::new(host.to_string(), spec.capability) }
 }
 
-fn seconds(bytes: usize, per_s: f64) -> Duration {
+fn time_for(bytes: usize, per_s: f64) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "files are far smaller than 2^53 bytes")]
     Duration::from_secs_f64(bytes as f64 / per_s)
 }

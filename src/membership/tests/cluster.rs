@@ -26,25 +26,15 @@ pub(crate) fn id(n: usize) -> NodeId {
 }
 
 pub(crate) fn record(n: usize) -> Record {
-    Record {
-        name: format!("node-{n}"),
-        capability: Capability {
-            flops_per_s: 1e9,
-            memory_bytes: 1 << 30,
-            link_bits_per_s: 1e8,
-            link_delay_s: 1e-3,
-            failure_probability: 0.05,
-        },
-        priority: 0,
-        uptime_class: 0,
-        addresses: vec![format!("/ip4/10.0.0.{n}/tcp/7000")],
-        http: None,
-        bundles: Vec::new(),
-        ready: Vec::new(),
-        epoch: None,
-        desired: None,
-        draining: false,
-    }
+    let capability = Capability {
+        flops_per_s: 1e9,
+        memory_bytes: 1 << 30,
+        link_bits_per_s: 1e8,
+        link_delay_s: 1e-3,
+        failure_probability: 0.05,
+    };
+    let addresses = vec![format!("/ip4/10.0.0.{n}/tcp/7000")];
+    Record { addresses, ..Record::new(format!("node-{n}"), capability) }
 }
 
 /// What one node has sent and received.

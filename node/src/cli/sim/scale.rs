@@ -10,7 +10,7 @@ use rocoin_netsim::scale::{self, Row, Spread};
 use rocoin_netsim::starved::{self, Deaths, Detector};
 use serde_json::json;
 
-use super::super::text::{aligned, print, print_json};
+use crate::cli::text::{aligned, print, print_json};
 
 #[derive(Debug, Args)]
 #[command(disable_version_flag = true)]
@@ -59,9 +59,7 @@ pub(super) struct StarvedArgs {
 pub(super) fn scale(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     for nodes in &args.nodes {
-        let row = scale::measure(*nodes, args.deaths, args.seed);
-        let mut row =
-            row.with_context(|| format!("{nodes} nodes did not agree on a leader and a plan within 120 s"))?;
+        let mut row = formed(*nodes, scale::measure(*nodes, args.deaths, args.seed))?;
         row.formed_s =
             (*nodes <= args.cold).then(|| scale::forming(*nodes, args.seed)).flatten().map(|s| s.as_secs_f64());
         rows.push(row);
@@ -75,6 +73,10 @@ pub(super) fn scale(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
         print(&table(&rows))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn formed<T>(nodes: usize, measured: Option<T>) -> anyhow::Result<T> {
+    measured.with_context(|| format!("{nodes} nodes did not agree on a leader and a plan within 120 s"))
 }
 
 fn table(rows: &[Row]) -> String {
@@ -111,11 +113,7 @@ pub(super) fn starved(args: &StarvedArgs) -> anyhow::Result<ExitCode> {
     for nodes in &args.nodes {
         for is_starved in [false, true] {
             for detector in Detector::ALL {
-                let deaths = starved::live(*nodes, detector, is_starved, span, args.seed);
-                all.push(
-                    deaths
-                        .with_context(|| format!("{nodes} nodes did not agree on a leader and a plan within 120 s"))?,
-                );
+                all.push(formed(*nodes, starved::live(*nodes, detector, is_starved, span, args.seed))?);
             }
         }
     }
