@@ -125,15 +125,10 @@ impl<'a> Results<'a> {
             value["seed"] = json!(seed);
             value
         });
-        json!({
+        let result = json!({
             "schema": SCHEMA,
-            "command": std::env::args().collect::<Vec<_>>().join(" "),
             "configuration": self.worlds.configuration(),
             "seeds": self.seeds,
-            "commit": option_env!("ROCOIN_COMMIT"),
-            "version": env!("CARGO_PKG_VERSION"),
-            "machine": machine(self.jobs),
-            "wall_s": self.wall_s,
             "simulated_s": self.simulated_s,
             "violations": violations.collect::<Vec<_>>(),
             "missed": missed.collect::<Vec<_>>(),
@@ -153,7 +148,8 @@ impl<'a> Results<'a> {
                 "p50_s": self.recovery_s(0.5),
                 "max_s": self.recovery_s(1.0),
             },
-        })
+        });
+        with_provenance(result, self.jobs, self.wall_s)
     }
 
     /// For people.
@@ -199,6 +195,16 @@ impl<'a> Results<'a> {
         };
         text
     }
+}
+
+/// A result with what made it: the command, the program, the machine, and how long it took.
+pub(super) fn with_provenance(mut result: Value, jobs: NonZeroUsize, wall_s: f64) -> Value {
+    result["command"] = json!(std::env::args().collect::<Vec<_>>().join(" "));
+    result["commit"] = json!(option_env!("ROCOIN_COMMIT"));
+    result["version"] = json!(env!("CARGO_PKG_VERSION"));
+    result["machine"] = machine(jobs);
+    result["wall_s"] = json!(wall_s);
+    result
 }
 
 /// What it ran on.

@@ -1,8 +1,9 @@
 //! `rocoin sim scale` and `rocoin sim starved`: what a larger fleet costs, and whom the failure detector gives up wrongly.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -10,6 +11,7 @@ use rocoin_netsim::scale::{self, Row, Spread};
 use rocoin_netsim::starved::{self, Deaths, Detector};
 use serde_json::json;
 
+use super::results::with_provenance;
 use crate::cli::text::{aligned, print, print_json};
 
 #[derive(Debug, Args)]
@@ -57,7 +59,7 @@ pub(super) struct StarvedArgs {
 /// # Errors
 /// A fleet that does not find together; a file that cannot be written.
 pub(super) fn scale(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
-    let mut rows = Vec::new();
+    let (began, mut rows) = (Instant::now(), Vec::new());
     for nodes in &args.nodes {
         let mut row = formed(*nodes, scale::measure(*nodes, args.deaths, args.seed))?;
         row.formed_s =
@@ -68,11 +70,15 @@ pub(super) fn scale(args: &ScaleArgs) -> anyhow::Result<ExitCode> {
         std::fs::write(path, scale::chart(&rows)).with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.json {
-        print_json(&json!({ "schema": "rocoin.scale/1", "seed": args.seed, "rows": rows }))?;
+        told(json!({ "schema": "rocoin.scale/1", "seed": args.seed, "rows": rows }), began)?;
     } else {
         print(&table(&rows))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn told(result: serde_json::Value, began: Instant) -> anyhow::Result<()> {
+    print_json(&with_provenance(result, NonZeroUsize::MIN, began.elapsed().as_secs_f64()))
 }
 
 fn formed<T>(nodes: usize, measured: Option<T>) -> anyhow::Result<T> {
@@ -109,7 +115,7 @@ fn spread(Spread { mean, max, missed }: Spread) -> String {
 /// A fleet that does not find together.
 pub(super) fn starved(args: &StarvedArgs) -> anyhow::Result<ExitCode> {
     let span = Duration::from_secs(args.seconds);
-    let mut all = Vec::new();
+    let (began, mut all) = (Instant::now(), Vec::new());
     for nodes in &args.nodes {
         for is_starved in [false, true] {
             for detector in Detector::ALL {
@@ -118,7 +124,7 @@ pub(super) fn starved(args: &StarvedArgs) -> anyhow::Result<ExitCode> {
         }
     }
     if args.json {
-        print_json(&json!({ "schema": "rocoin.starved/1", "seed": args.seed, "seconds": args.seconds, "rows": all }))?;
+        told(json!({ "schema": "rocoin.starved/1", "seed": args.seed, "seconds": args.seconds, "rows": all }), began)?;
     } else {
         print(&aligned(&std::iter::once(head()).chain(all.iter().map(line)).collect::<Vec<_>>()))?;
     }
