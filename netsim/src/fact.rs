@@ -1,5 +1,7 @@
 //! What happened in a simulated world, as invariants, pictures and people read it.
 
+use std::sync::Arc;
+
 use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, Term};
 use rocoin::leadership::EpochPlan;
 use rocoin::membership::State;
@@ -172,7 +174,7 @@ pub enum Fact {
         /// Kept from before its start.
         kept: bool,
         /// The plan.
-        plan: Box<EpochPlan>,
+        plan: Arc<EpochPlan>,
         /// Whom the node knew and had not given up, itself included: when it made the plan if it did, else when it adopted it.
         known: Vec<NodeId>,
     },

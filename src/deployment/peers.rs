@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use imbl::OrdMap;
+
 use super::port::Peer;
 use crate::id::{Digest, NodeId};
 use crate::leadership::PlannedGroup;
@@ -18,7 +20,7 @@ const AVOIDED_MAX: usize = 1024;
 /// The other members, and whom not to ask for what until when.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    peers: BTreeMap<NodeId, Peer>,
+    peers: OrdMap<NodeId, Peer>,
     avoided: BTreeMap<(Digest, NodeId), Instant>,
 }
 
@@ -27,13 +29,18 @@ impl Peers {
         self.peers.insert(peer.id, peer);
     }
 
+    /// Takes over the peers of another node, shared until either side changes one.
+    pub(super) fn know_as(&mut self, other: &Self) {
+        self.peers = other.peers.clone();
+    }
+
     pub(super) fn remove(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
     }
 
     pub(super) fn link_down(&mut self, peer: NodeId) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.routable = false;
+        if self.peers.get(&peer).is_some_and(|peer| peer.routable) {
+            self.peers.get_mut(&peer).into_iter().for_each(|peer| peer.routable = false);
         }
     }
 

@@ -42,7 +42,7 @@ pub enum Input {
         manifest: Arc<Manifest>,
     },
     /// This plan holds from now on.
-    Adopted(EpochPlan),
+    Adopted(Arc<EpochPlan>),
     /// [`Output::Store`] is finished.
     Stored {
         /// Which.
@@ -80,7 +80,7 @@ pub struct Kept {
     /// The deployment known last.
     pub desired: Option<Deployment>,
     /// The plan adopted last; its students are loaded at once.
-    pub plan: Option<EpochPlan>,
+    pub plan: Option<Arc<EpochPlan>>,
 }
 
 /// What deployment needs to know of one other member.

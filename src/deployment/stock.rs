@@ -78,7 +78,7 @@ pub struct Stock {
     held: BTreeMap<Digest, u64>,
     storing: BTreeMap<Digest, u64>,
     put_off: BTreeMap<Digest, PutOff>,
-    plan: Option<EpochPlan>,
+    plan: Option<Arc<EpochPlan>>,
     /// The students that it gives this node, with their bundle.
     planned: Vec<(Digest, Digest)>,
     /// The bundle planned before that of `plan`.
@@ -161,6 +161,16 @@ impl Stock {
             Input::ChunkRead { to, artifact, offset, chunk } => self.on_chunk_read(to, artifact, offset, chunk),
         }
         self.advance(now);
+    }
+
+    /// Takes over what another node knows of the members, and that `other` is one of them: for a start in the middle of things.
+    pub fn know_as(&mut self, stock: &Self, other: Peer) {
+        self.peers.know_as(&stock.peers);
+        self.peers.remove(self.me);
+        self.on_peers(vec![other]);
+        let desired = stock.desired.current().map(|desired| self.desired.hear(desired)).unwrap_or_default();
+        desired.into_iter().for_each(|event| self.event(event));
+        self.advance(self.now);
     }
 
     /// The time of [`Self::poll_timeout`] has come.

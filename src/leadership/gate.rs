@@ -1,5 +1,8 @@
 //! Nothing is acted on that is not on disk: the gate between what this node wants to promise and what it has promised.
 
+use std::sync::Arc;
+
+use super::change::PlanChange;
 use super::plan::EpochPlan;
 use super::port::Promise;
 use crate::bugs::{Bug, Bugs};
@@ -15,6 +18,10 @@ pub(super) struct Gate {
     written: Promise,
     wanted: Promise,
     writing: Option<Promise>,
+    /// What was told to change to `wanted`, if it was told so.
+    told: Option<Arc<PlanChange>>,
+    /// What `written` changed of the plan before it.
+    step: Option<Arc<PlanChange>>,
     retry_at: Instant,
     bugs: Bugs,
 }
@@ -23,7 +30,7 @@ impl Gate {
     pub(super) fn new(mut written: Promise, bugs: Bugs, now: Instant) -> Self {
         let plan_term = written.plan.as_ref().map_or(Term::default(), |p| p.epoch.term);
         written.term = written.term.max(plan_term);
-        Self { wanted: written.clone(), written, writing: None, retry_at: now, bugs }
+        Self { wanted: written.clone(), written, writing: None, told: None, step: None, retry_at: now, bugs }
     }
 
     /// Asks for a term to be promised; a smaller one than before changes nothing.
@@ -32,8 +39,8 @@ impl Gate {
     }
 
     /// Asks for a plan to be adopted; false if it is not greater than the one before.
-    pub(super) fn propose(&mut self, plan: EpochPlan) -> bool {
-        let is_known = |known: &EpochPlan| match self.bugs.has(Bug::CompareTermsOnly) {
+    pub(super) fn propose(&mut self, plan: Arc<EpochPlan>) -> bool {
+        let is_known = |known: &Arc<EpochPlan>| match self.bugs.has(Bug::CompareTermsOnly) {
             true => known.epoch.term > plan.epoch.term,
             false => known.epoch >= plan.epoch,
         };
@@ -42,7 +49,16 @@ impl Gate {
         }
         self.raise(plan.epoch.term);
         self.wanted.plan = Some(plan);
+        self.told = None;
         true
+    }
+
+    /// The same for a plan that was told as what it changes of the greatest; `None` if it makes no sense.
+    pub(super) fn propose_change(&mut self, change: Arc<PlanChange>) -> Option<bool> {
+        let plan = change.apply(self.wanted.plan.as_ref()?).filter(EpochPlan::is_well_formed)?;
+        let is_new = self.propose(Arc::new(plan));
+        self.told = is_new.then_some(change);
+        Some(is_new)
     }
 
     /// What to write now, if anything.
@@ -61,9 +77,16 @@ impl Gate {
     }
 
     /// The open write is on disk: the plan it adopts, if any.
-    pub(super) fn written(&mut self) -> Option<EpochPlan> {
+    pub(super) fn written(&mut self) -> Option<Arc<EpochPlan>> {
         let promise = self.writing.take()?;
         let adopted = promise.plan.clone().filter(|_| epoch(&promise) != epoch(&self.written));
+        if let Some(plan) = &adopted {
+            let before = self.written.plan.as_ref();
+            let is_step =
+                |told: &&Arc<PlanChange>| told.epoch == plan.epoch && Some(told.base) == before.map(|p| p.epoch);
+            let between = || Some(Arc::new(PlanChange::between(before?, plan)?));
+            self.step = self.told.as_ref().filter(is_step).cloned().or_else(between);
+        }
         self.written = promise;
         adopted
     }
@@ -85,8 +108,13 @@ impl Gate {
     }
 
     /// The plan adopted.
-    pub(super) fn plan(&self) -> Option<&EpochPlan> {
+    pub(super) fn plan(&self) -> Option<&Arc<EpochPlan>> {
         self.written.plan.as_ref()
+    }
+
+    /// What the plan adopted changed of the one before, if that is known and worth telling.
+    pub(super) fn step(&self) -> Option<&Arc<PlanChange>> {
+        self.step.as_ref()
     }
 
     /// The highest term seen, promised or not yet.
@@ -95,7 +123,7 @@ impl Gate {
     }
 
     /// The greatest plan seen, adopted or about to be.
-    pub(super) fn greatest_plan(&self) -> Option<&EpochPlan> {
+    pub(super) fn greatest_plan(&self) -> Option<&Arc<EpochPlan>> {
         self.wanted.plan.as_ref()
     }
 }

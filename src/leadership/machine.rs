@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::change::PlanChange;
 use super::claims::Claims;
 use super::config::Config;
 use super::gate::Gate;
@@ -113,7 +114,8 @@ impl Leadership {
             Input::Message { from, message: Message::Standing { claim, epoch } } => {
                 self.on_standing(now, from, claim, epoch);
             }
-            Input::Message { from, message: Message::Want } => self.push_plan(from),
+            Input::Message { from, message: Message::Want { have } } => self.push_plan(from, have),
+            Input::Message { from, message: Message::Change(change) } => self.on_change(now, from, change),
             Input::LinkUp { peer } => self.tell_standing(peer),
             Input::Bundle { digest, manifest } => self.on_bundle(now, digest, manifest),
             Input::Persisted => self.on_persisted(),
@@ -121,6 +123,12 @@ impl Leadership {
             Input::IdentityClash { member } => self.on_clash(now, member),
         }
         self.advance(now);
+    }
+
+    /// Takes over what another node knows of the members: for a start in the middle of things with a clock in common.
+    pub fn know_as(&mut self, other: &Self) {
+        self.view = other.view.clone();
+        self.watched = None;
     }
 
     /// The time of [`Self::poll_timeout`] has come.
@@ -163,7 +171,7 @@ impl Leadership {
     }
 
     /// The plan adopted.
-    pub fn plan(&self) -> Option<&EpochPlan> {
+    pub fn plan(&self) -> Option<&Arc<EpochPlan>> {
         self.gate.plan()
     }
 
@@ -196,7 +204,7 @@ impl Leadership {
         }
     }
 
-    fn on_plan(&mut self, now: Instant, from: NodeId, plan: EpochPlan) {
+    fn on_plan(&mut self, now: Instant, from: NodeId, plan: Arc<EpochPlan>) {
         if !self.note_term(now, from, plan.epoch.term) {
             return;
         }
@@ -209,9 +217,42 @@ impl Leadership {
             self.outbid_at = now;
             return;
         }
+        self.answer_stale(from, epoch);
+    }
+
+    fn answer_stale(&mut self, from: NodeId, epoch: Epoch) {
         self.counters.plans_stale += 1;
         if self.gate.plan().is_some_and(|own| own.epoch > epoch) {
-            self.push_plan(from);
+            self.push_plan(from, Some(epoch));
+        }
+    }
+
+    fn on_change(&mut self, now: Instant, from: NodeId, change: Arc<PlanChange>) {
+        if !self.note_term(now, from, change.epoch.term) {
+            return;
+        }
+        let (epoch, base) = (change.epoch, change.base);
+        let greatest = self.gate.greatest_plan().map(|plan| plan.epoch);
+        if greatest >= Some(epoch) {
+            return self.answer_stale(from, epoch);
+        }
+        if greatest != Some(base) {
+            return self.ask(now, from, greatest);
+        }
+        match self.gate.propose_change(change) {
+            Some(true) => self.outbid_at = now,
+            Some(false) => self.answer_stale(from, epoch),
+            // Whoever cannot apply it needs all of the plan.
+            None => {
+                self.counters.plans_malformed += 1;
+                self.ask(now, from, None);
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Instant, peer: NodeId, have: Option<Epoch>) {
+        if self.spread.may_ask(now) {
+            self.send(peer, Message::Want { have });
         }
     }
 
@@ -222,10 +263,9 @@ impl Leadership {
         if epoch.is_some_and(|epoch| !self.note_term(now, from, epoch.term)) {
             return;
         }
-        if epoch > self.gate.greatest_plan().map(|plan| plan.epoch) {
-            if self.spread.may_ask(now) {
-                self.send(from, Message::Want);
-            }
+        let greatest = self.gate.greatest_plan().map(|plan| plan.epoch);
+        if epoch > greatest {
+            self.ask(now, from, greatest);
         } else if epoch < self.gate.plan().map(|plan| plan.epoch) {
             self.tell_standing(from);
         }
@@ -267,8 +307,9 @@ impl Leadership {
 
     fn on_persisted(&mut self) {
         if let Some(plan) = self.gate.written() {
+            let before = self.gate.step().map(|step| step.base);
             for to in spread::branches(&self.view, self.me, plan.epoch.leader) {
-                self.push_plan(to);
+                self.push_plan(to, before);
             }
             self.outputs.push_back(Output::Adopted(plan));
         }
@@ -411,13 +452,13 @@ impl Leadership {
         if count < min {
             return Err(format!("{count} members are alive; with fewer than {min} (min_members) nothing is planned"));
         }
-        let incumbent = self.gate.greatest_plan().filter(|p| p.bundle == bundle);
+        let incumbent = self.gate.greatest_plan().map(|p| &**p).filter(|p| p.bundle == bundle);
         Draft::make(members, manifest, &self.config, incumbent)
     }
 
     /// Announces a draft, if it says anything new.
     fn propose(&mut self, claim: Claim, bundle: Digest, draft: Draft) {
-        let greatest = self.gate.greatest_plan();
+        let greatest = self.gate.greatest_plan().map(|p| &**p);
         let ours = greatest.filter(|p| (p.epoch.term, p.epoch.leader) == (claim.term, self.me));
         if ours.is_some_and(|p| p.bundle == bundle && draft.says_the_same_as(p)) {
             return;
@@ -426,7 +467,7 @@ impl Leadership {
         let epoch = Epoch { term: claim.term, leader: self.me, sequence };
         let moved = draft.moved_from(greatest);
         let Draft { groups, feasible, reasons } = draft;
-        self.gate.propose(EpochPlan { epoch, bundle, groups, feasible });
+        self.gate.propose(Arc::new(EpochPlan { epoch, bundle, groups, feasible }));
         self.counters.plans_made += 1;
         self.event(Event::Planned { epoch, moved, reasons });
     }
@@ -440,8 +481,11 @@ impl Leadership {
         }
     }
 
-    fn push_plan(&mut self, to: NodeId) {
-        if let Some(plan) = self.gate.plan().cloned() {
+    /// Sends the plan adopted: what it changes to whoever has the one before, else all of it.
+    fn push_plan(&mut self, to: NodeId, have: Option<Epoch>) {
+        if let Some(step) = self.gate.step().filter(|step| Some(step.base) == have) {
+            self.send(to, Message::Change(Arc::clone(step)));
+        } else if let Some(plan) = self.gate.plan().cloned() {
             self.send(to, Message::Plan(plan));
         }
     }

@@ -1,7 +1,10 @@
 //! What nodes tell each other about who leads.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::change::PlanChange;
 use super::plan::EpochPlan;
 use crate::id::{Epoch, Generation, NodeId, Term};
 
@@ -11,7 +14,7 @@ pub enum Message {
     /// "This member leads": from the leader itself, or passed on. Whoever follows a greater claim answers with that.
     Claim(Claim),
     /// "This is the plan": from the leader itself, or passed on. Whoever holds a greater one answers with that.
-    Plan(EpochPlan),
+    Plan(Arc<EpochPlan>),
     /// "This is whom I follow, and which plan I hold": told to one member after the other, and over each new link. Whoever holds
     /// a smaller plan answers with [`Self::Want`], whoever knows something greater with that.
     Standing {
@@ -20,8 +23,13 @@ pub enum Message {
         /// The plan adopted.
         epoch: Option<Epoch>,
     },
-    /// "Send me your plan."
-    Want,
+    /// "Send me your plan; I have that of this epoch."
+    Want {
+        /// The greatest plan known; `None` also asks for all of it.
+        have: Option<Epoch>,
+    },
+    /// "This is the plan", told as what it changes of the one before. Whoever has another answers with [`Self::Want`].
+    Change(Arc<PlanChange>),
 }
 
 /// One start of one member leads, in one term. Ordered by (term, leader): the greater is followed.

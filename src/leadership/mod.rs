@@ -9,6 +9,7 @@
 //! requests need not be unique), the failure detector (the view comes from [`crate::membership`]), and artifacts
 //! ([`crate::deployment`] sees to those).
 
+mod change;
 mod claims;
 mod config;
 mod gate;
@@ -22,6 +23,7 @@ mod spread;
 pub(crate) mod tests;
 mod view;
 
+pub use change::{GroupChange, PlanChange};
 pub use config::Config;
 pub use machine::{Counters, Leadership};
 pub use message::{Claim, Message};

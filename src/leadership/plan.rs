@@ -39,6 +39,20 @@ impl EpochPlan {
         })
     }
 
+    /// A hash of all of it: eight bytes of its SHA-256.
+    pub(super) fn check(&self) -> u64 {
+        let Epoch { term, leader, sequence } = self.epoch;
+        let mut bytes = [&term.0.to_le_bytes(), &sequence.to_le_bytes(), &[u8::from(self.feasible)][..]].concat();
+        bytes.extend([leader.0, self.bundle.0].as_flattened());
+        for group in &self.groups {
+            bytes.extend(group.part.0.to_le_bytes());
+            bytes.extend(group.student.0);
+            bytes.extend(u64::try_from(group.members.len()).unwrap_or(u64::MAX).to_le_bytes());
+            group.members.iter().for_each(|member| bytes.extend(member.0));
+        }
+        u64::from_le_bytes(*Digest::of(&bytes).0.first_chunk().expect("a digest has 32 bytes"))
+    }
+
     /// The students that `node` is to hold, in part order.
     pub fn students_of(&self, node: NodeId) -> impl Iterator<Item = (PartId, Digest)> {
         self.groups.iter().filter(move |g| g.members.contains(&node)).map(|g| (g.part, g.student))

@@ -100,7 +100,7 @@ pub struct Promise {
     /// The highest term seen.
     pub term: Term,
     /// The plan adopted last.
-    pub plan: Option<EpochPlan>,
+    pub plan: Option<Arc<EpochPlan>>,
 }
 
 /// What a node wants done.
@@ -116,7 +116,7 @@ pub enum Output {
     /// Write this, synced, and confirm with [`Input::Persisted`] or [`Input::PersistFailed`]. At most one is open.
     Persist(Promise),
     /// The plan that holds from now on; always greater than the one before.
-    Adopted(EpochPlan),
+    Adopted(Arc<EpochPlan>),
     /// Something that people and metrics want to know.
     Event(Event),
 }

@@ -1,7 +1,10 @@
 //! The members as leadership needs them: who may lead, who is best, since when that has been stable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
 
 use super::message::Claim;
 use super::port::ViewMember;
@@ -21,15 +24,15 @@ const PLACES_MAX: usize = 32;
 /// What the best candidate is the greatest of: (configured priority, uptime class, id).
 type Rank = (i32, u8, NodeId);
 
-/// The members, this node included.
-#[derive(Debug)]
+/// The members, this node included. A clone shares them until either side changes one.
+#[derive(Debug, Clone)]
 pub(super) struct View {
-    members: BTreeMap<NodeId, ViewMember>,
+    members: OrdMap<NodeId, Arc<ViewMember>>,
     suspect_since: BTreeMap<NodeId, Instant>,
     /// Identities that two devices have, with the latest start seen of them.
     barred: BTreeMap<NodeId, Generation>,
     /// The best last.
-    candidates: BTreeSet<(Rank, Generation)>,
+    candidates: OrdSet<(Rank, Generation)>,
     /// Since when `candidates` has been what it is.
     stable_since: Instant,
     /// Since when its last has been last.
@@ -42,10 +45,10 @@ pub(super) struct View {
 impl View {
     pub(super) fn new(bugs: Bugs, now: Instant) -> Self {
         Self {
-            members: BTreeMap::new(),
+            members: OrdMap::new(),
             suspect_since: BTreeMap::new(),
             barred: BTreeMap::new(),
-            candidates: BTreeSet::new(),
+            candidates: OrdSet::new(),
             stable_since: now,
             best_since: now,
             bugs,
@@ -64,8 +67,11 @@ impl View {
             if member.id != me && self.barred.get(&member.id).is_some_and(is_over) {
                 self.barred.remove(&member.id);
             }
-            let before = self.members.insert(member.id, member);
-            self.refresh(before, Some(member), now);
+            let before = self.members.get(&member.id).map(|before| **before);
+            if before != Some(member) {
+                self.members.insert(member.id, Arc::new(member));
+                self.refresh(before, Some(member), now);
+            }
         }
     }
 
@@ -73,28 +79,29 @@ impl View {
     pub(super) fn remove(&mut self, member: NodeId, now: Instant) {
         self.suspect_since.remove(&member);
         self.barred.remove(&member);
-        let before = self.members.remove(&member);
+        let before = self.members.remove(&member).map(|before| *before);
         self.refresh(before, None, now);
     }
 
     /// Takes the right to lead from an identity: for good if it is our own, else until a later start of it appears.
     pub(super) fn bar(&mut self, id: NodeId, now: Instant) {
-        let member = self.members.get(&id).copied();
+        let member = self.members.get(&id).map(|member| **member);
         self.barred.insert(id, member.map_or(Generation::default(), |m| m.generation));
         self.refresh(member, member, now);
     }
 
     /// Puts a member that has changed in its place among the candidates, and notes whether that changed them.
     fn refresh(&mut self, before: Option<ViewMember>, after: Option<ViewMember>, now: Instant) {
-        let best = self.candidates.last().copied();
+        let best = self.candidates.get_max().copied();
         let place = |m: ViewMember| ((m.priority, m.uptime_class, m.id), m.generation);
-        let was = before.map(place).filter(|place| self.candidates.remove(place));
+        let was = before.map(place).filter(|place| self.candidates.contains(place));
         let is = after.filter(|m| m.state == State::Alive && self.may_lead(m)).map(place);
-        self.candidates.extend(is);
         if was != is {
+            was.map(|was| self.candidates.remove(&was));
+            is.map(|is| self.candidates.insert(is));
             self.stable_since = now;
         }
-        if self.candidates.last().copied() != best {
+        if self.candidates.get_max().copied() != best {
             self.best_since = now;
         }
         let planned = |m: Option<ViewMember>| m.map(|m| (m.state, m.draining, m.capability));
@@ -118,7 +125,7 @@ impl View {
 
     /// Whether this one is the best candidate.
     pub(super) fn is_best(&self, id: NodeId) -> bool {
-        self.candidates.last().is_some_and(|((.., best), _)| *best == id)
+        self.candidates.get_max().is_some_and(|((.., best), _)| *best == id)
     }
 
     pub(super) fn stable_since(&self) -> Instant {
@@ -130,7 +137,7 @@ impl View {
     }
 
     pub(super) fn of(&self, id: NodeId) -> Option<&ViewMember> {
-        self.members.get(&id)
+        self.members.get(&id).map(|member| &**member)
     }
 
     pub(super) fn len(&self) -> usize {

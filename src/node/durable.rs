@@ -1,5 +1,7 @@
 //! What survives a restart.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Term;
@@ -12,7 +14,7 @@ pub struct Durable {
     /// The highest term seen.
     pub term: Term,
     /// The plan adopted last.
-    pub plan: Option<EpochPlan>,
+    pub plan: Option<Arc<EpochPlan>>,
     /// The deployment adopted last.
     pub desired: Option<Deployment>,
 }

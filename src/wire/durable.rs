@@ -5,8 +5,8 @@ use super::frame::{VERSION, decode_value, encode_value};
 use crate::id::Digest;
 use crate::node::Durable;
 
-/// The encoded state's size at most, bytes. (Ours: a plan over 100 members takes some 10 KiB.)
-pub const DURABLE_BYTES_MAX: usize = 1024 * 1024;
+/// The encoded state's size at most, bytes. (Ours: the plan is nearly all of it.)
+pub const DURABLE_BYTES_MAX: usize = super::frame::HEADER_BYTES_MAX + 64 * 1024;
 
 const CHECKSUM_BYTES: usize = 32;
 

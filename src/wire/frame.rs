@@ -11,8 +11,9 @@ use crate::node::Lane;
 /// Of frames and of the durable state.
 pub const VERSION: u8 = 1;
 
-/// A header's size at most, bytes. (Ours: a membership message carries at most a few dozen records, a plan at most 100 members.)
-pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// A header's size at most, bytes. (Ours: a membership message carries at most a few dozen records; a plan takes 32 bytes for each part of
+/// each member, and there are at most [`crate::membership::MEMBERS_MAX`].)
+pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
 
 /// A blob's size at most, bytes; in the control lane there is none. (Ours: an image of 3 × 512 × 512 floats is 3 MiB.)
 pub const BLOB_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -382,7 +382,7 @@ impl World {
         let Told { generation, incarnation, term, epoch, leader, wanted } = told;
         self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader, wanted });
         if let (Some(plan), Some(known)) = (adopted, known) {
-            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan: Box::new(plan), known });
+            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan, known });
         }
     }
 

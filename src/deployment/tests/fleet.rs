@@ -15,14 +15,15 @@ use crate::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(10);
 
 /// Students (by part) to devices.
-pub(super) fn plan(sequence: u64, bundle: &Bundle, groups: &[&[u8]]) -> EpochPlan {
+pub(super) fn plan(sequence: u64, bundle: &Bundle, groups: &[&[u8]]) -> Arc<EpochPlan> {
     let epoch = Epoch { term: Term(1), leader: id(1), sequence };
     let group = |(k, members): (usize, &&[u8])| PlannedGroup {
         part: PartId(u16::try_from(k).unwrap()),
         student: bundle.students()[k],
         members: members.iter().map(|n| id(*n)).collect(),
     };
-    EpochPlan { epoch, bundle: bundle.digest, groups: groups.iter().enumerate().map(group).collect(), feasible: true }
+    let groups = groups.iter().enumerate().map(group).collect();
+    Arc::new(EpochPlan { epoch, bundle: bundle.digest, groups, feasible: true })
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ pub(super) struct Device {
     pub(super) loads: usize,
     up: bool,
     config: Config,
-    plan: Option<EpochPlan>,
+    plan: Option<Arc<EpochPlan>>,
     record: (Vec<Holding>, Vec<Digest>, Option<Deployment>),
 }
 
@@ -80,7 +81,7 @@ impl Fleet {
         self.give(n, Input::Deploy { bundle: bundle.digest, manifest: bundle.manifest.clone() });
     }
 
-    pub(super) fn adopt(&mut self, plan: &EpochPlan) {
+    pub(super) fn adopt(&mut self, plan: &Arc<EpochPlan>) {
         let up: Vec<_> = self.devices.iter().filter(|(_, d)| d.up).map(|(id, _)| id.0[0]).collect();
         up.into_iter().for_each(|n| self.give(n, Input::Adopted(plan.clone())));
     }
@@ -226,7 +227,7 @@ impl Device {
         n: u8,
         config: Config,
         store: Store,
-        plan: Option<EpochPlan>,
+        plan: Option<Arc<EpochPlan>>,
         desired: Option<Deployment>,
         now: Instant,
     ) -> Self {

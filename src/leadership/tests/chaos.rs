@@ -105,7 +105,10 @@ proptest! {
                             prop_assert!(claim.is_none_or(|claim| claim.term <= machine.term()));
                             prop_assert_eq!(epoch, machine.plan().map(|p| p.epoch));
                         }
-                        Output::Send { message: Message::Want, .. } | Output::Adopted(_) | Output::Event(_) => {}
+                        Output::Send { message: Message::Change(change), .. } => {
+                            prop_assert_eq!(Some(change.epoch), machine.plan().map(|p| p.epoch));
+                        }
+                        Output::Send { message: Message::Want { .. }, .. } | Output::Adopted(_) | Output::Event(_) => {}
                     }
                 }
             }

@@ -25,6 +25,7 @@ pub(super) struct Device {
     pub(super) events: Vec<Event>,
     pub(super) claims_sent: usize,
     pub(super) plans_sent: usize,
+    pub(super) changes_sent: usize,
     pub(super) standings_sent: usize,
     generation: Generation,
     up: bool,
@@ -61,6 +62,7 @@ impl Fleet {
                 events: Vec::new(),
                 claims_sent: 0,
                 plans_sent: 0,
+                changes_sent: 0,
                 standings_sent: 0,
                 generation: Generation(1),
                 up: true,
@@ -258,10 +260,15 @@ impl Fleet {
                                 "holds what is not on disk"
                             );
                         }
-                        Message::Want => {}
+                        Message::Change(change) => {
+                            let told = device.disk.plan.as_ref().map(|plan| plan.epoch);
+                            assert_eq!(Some(change.epoch), told, "tells before it is on disk");
+                        }
+                        Message::Want { .. } => {}
                     }
                     device.claims_sent += usize::from(matches!(message, Message::Claim(_)));
                     device.plans_sent += usize::from(matches!(message, Message::Plan(_)));
+                    device.changes_sent += usize::from(matches!(message, Message::Change(_)));
                     device.standings_sent += usize::from(matches!(message, Message::Standing { .. }));
                     self.wire.push_back((id, to, message));
                 }

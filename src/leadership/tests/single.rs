@@ -1,5 +1,7 @@
 //! One machine by itself, with what others may say to it.
 
+use std::sync::Arc;
+
 use super::fixture::{bundle, capability, id};
 use crate::id::{Digest, Epoch, Generation, Term};
 use crate::leadership::{Claim, Config, EpochPlan, Event, Input, Leadership, Message, Output, Promise, ViewMember};
@@ -20,9 +22,9 @@ pub(crate) fn member(n: u8) -> ViewMember {
     }
 }
 
-pub(super) fn plan(term: u64, leader: u8, sequence: u64) -> EpochPlan {
+pub(super) fn plan(term: u64, leader: u8, sequence: u64) -> Arc<EpochPlan> {
     let epoch = Epoch { term: Term(term), leader: id(leader), sequence };
-    EpochPlan { epoch, bundle: Digest([0; 32]), groups: Vec::new(), feasible: true }
+    Arc::new(EpochPlan { epoch, bundle: Digest([0; 32]), groups: Vec::new(), feasible: true })
 }
 
 fn claim(term: u64, leader: u8) -> Message {
@@ -45,7 +47,7 @@ fn node(durable: Promise) -> (Leadership, Instant) {
     (machine, now)
 }
 
-fn promised(term: u64, plan: Option<EpochPlan>) -> Promise {
+fn promised(term: u64, plan: Option<Arc<EpochPlan>>) -> Promise {
     Promise { term: Term(term), plan }
 }
 
@@ -151,7 +153,7 @@ fn a_plan_that_cannot_be_one_is_refused() {
     };
     for groups in [vec![group(1, &[1])], vec![group(0, &[1]), group(0, &[2])], vec![group(0, &[1, 1])]] {
         let (mut machine, now) = node(promised(1, None));
-        machine.handle(now, from(2, Message::Plan(EpochPlan { groups, ..plan(1, 2, 1) })));
+        machine.handle(now, from(2, Message::Plan(Arc::new(EpochPlan { groups, ..(*plan(1, 2, 1)).clone() }))));
         assert_eq!(machine.counters().plans_malformed, 1);
         assert_eq!(outputs(&mut machine), []);
     }

@@ -228,6 +228,33 @@ fn an_idle_fleet_is_quiet() {
 }
 
 #[test]
+fn a_re_plan_travels_as_what_it_changes() {
+    let mut fleet = serving(12, 2);
+    fleet.run(ms(1000));
+    let sent = |f: &Fleet| f.devices.values().fold((0, 0), |sum, d| (sum.0 + d.plans_sent, sum.1 + d.changes_sent));
+    let before = sent(&fleet);
+    fleet.kill(1);
+    fleet.until(ms(1000), Fleet::is_settled);
+    let after = sent(&fleet);
+    assert_eq!(after.0, before.0, "nobody needs all of the plan");
+    assert!(after.1 - before.1 >= 10, "each of the others is told: {}", after.1 - before.1);
+}
+
+#[test]
+fn who_missed_the_plan_before_is_sent_all_of_the_next() {
+    let mut fleet = serving(8, 2);
+    fleet.kill(1);
+    fleet.run(ms(300));
+    fleet.kill(2);
+    fleet.until(ms(1500), Fleet::is_settled);
+    fleet.start(1);
+    fleet.start(2);
+    fleet.until(ms(4000), Fleet::is_settled);
+    assert_eq!(fleet.devices[&id(1)].machine.plan(), fleet.devices[&id(8)].machine.plan());
+    assert!(fleet.devices.values().map(|d| d.plans_sent).sum::<usize>() > 0);
+}
+
+#[test]
 fn the_lone_survivor_serves_alone_with_a_term_of_its_own() {
     let mut fleet = serving(4, 2);
     let term = fleet.epoch().unwrap().term;

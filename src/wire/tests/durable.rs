@@ -1,5 +1,7 @@
 //! Durable state that was damaged, cut, or written by another release.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::examples::{desired, plan};
@@ -8,7 +10,7 @@ use crate::node::Durable;
 use crate::wire::{DURABLE_BYTES_MAX, VERSION, WireError, decode_durable, encode_durable};
 
 fn durable() -> Durable {
-    Durable { term: Term(9), plan: Some(plan()), desired: Some(desired()) }
+    Durable { term: Term(9), plan: Some(Arc::new(plan())), desired: Some(desired()) }
 }
 
 #[test]

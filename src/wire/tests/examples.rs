@@ -6,7 +6,7 @@ use crate::blob::Blob;
 use crate::fleet::Capability;
 use crate::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, RequestId, Term};
 use crate::inference::Refusal;
-use crate::leadership::{EpochPlan, PlannedGroup};
+use crate::leadership::{EpochPlan, GroupChange, PlanChange, PlannedGroup};
 use crate::membership::message::{Claim, Entry, Kind, Stamp, Update};
 use crate::membership::{Deployment, Holding, Record, Start};
 use crate::time::Duration;
@@ -93,12 +93,17 @@ fn memberships() -> Vec<Example> {
 
 fn leaderships() -> Vec<Example> {
     let claim = leadership::Claim { term: Term(7), leader: NodeId([0xaa; 32]), generation: Generation(3) };
+    let group =
+        GroupChange { student: Some(Digest([0xcc; 32])), gone: vec![3, 300], came: vec![(2, NodeId([0xbb; 32]))] };
+    let base = Epoch { sequence: 299, ..epoch() };
+    let change = PlanChange { epoch: epoch(), base, feasible: true, groups: vec![group], check: 0x1122_3344_5566_7788 };
     let standing = leadership::Message::Standing { claim: Some(claim), epoch: Some(epoch()) };
     vec![
         ("leadership claim", Message::Leadership(leadership::Message::Claim(claim)), Blob::default()),
-        ("leadership plan", Message::Leadership(leadership::Message::Plan(plan())), Blob::default()),
+        ("leadership plan", Message::Leadership(leadership::Message::Plan(Arc::new(plan()))), Blob::default()),
         ("leadership standing", Message::Leadership(standing), Blob::default()),
-        ("leadership want", Message::Leadership(leadership::Message::Want), Blob::default()),
+        ("leadership want", Message::Leadership(leadership::Message::Want { have: Some(epoch()) }), Blob::default()),
+        ("leadership change", Message::Leadership(leadership::Message::Change(Arc::new(change))), Blob::default()),
     ]
 }
 

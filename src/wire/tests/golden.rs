@@ -1,6 +1,8 @@
 //! The format as it is on the wire today. If one of these fails, nodes of different releases no longer understand each other:
 //! put it back, or raise the version.
 
+use std::sync::Arc;
+
 use super::examples::{all, desired, plan};
 use crate::id::Term;
 use crate::node::Durable;
@@ -50,7 +52,7 @@ fn every_message_has_the_bytes_it_always_had() {
 
 #[test]
 fn the_durable_state_has_the_bytes_it_always_had() {
-    let durable = Durable { term: Term(9), plan: Some(plan()), desired: Some(desired()) };
+    let durable = Durable { term: Term(9), plan: Some(Arc::new(plan())), desired: Some(desired()) };
     let golden = "0158d70f5140e7c6214902305424d2b56aa8950ac14145a987e1a317ac82d8eebd090107 aa*32 fb2c01 dd*32 0101 cc*32 02 \
                   aa*32 bb*32 010102 dd*32 0d66617368696f6e2d6d6e69737403312e32";
     assert_eq!(print(&encode_durable(&durable).unwrap()), golden);
