@@ -5,6 +5,7 @@
 //!
 //! Deliberately absent: any rule of the protocol; a clock, outside the harness.
 
+pub mod burst;
 pub mod fact;
 pub mod fault;
 pub mod harness;

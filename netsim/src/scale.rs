@@ -20,7 +20,7 @@ use crate::fact::{Fact, HostId, Kept};
 use crate::fault::{Fault, Target};
 use crate::model::Model;
 use crate::random::Random;
-use crate::world::{HostSpec, HostStats, LoadSpec, NetworkSpec, Setup, World};
+use crate::world::{HostSpec, LoadSpec, NetworkSpec, Setup, World};
 
 /// Parts of the bundle that is served.
 const PARTS: u16 = 4;
@@ -137,7 +137,8 @@ pub fn measure(nodes: usize, deaths: usize, seed: u64) -> Option<Row> {
     advance(&mut world, REST);
     let before = world.stats().hosts().to_vec();
     advance(&mut world, IDLE);
-    let idle: Vec<_> = world.stats().hosts().iter().zip(&before).map(|(now, before)| since(now, before)).collect();
+    let idle: Vec<_> =
+        world.stats().hosts().iter().zip(&before).map(|(now, before)| now.control_since(before)).collect();
     let mut random = Random::new(seed, "deaths");
     let mut all = Vec::new();
     for _ in 0..deaths.min(nodes.saturating_sub(2)) {
@@ -175,15 +176,11 @@ pub fn forming(nodes: usize, seed: u64) -> Option<Duration> {
     None
 }
 
-fn advance(world: &mut World, span: Duration) {
+pub(crate) fn advance(world: &mut World, span: Duration) {
     let end = world.now() + span;
     while world.step(end) {
         drop(world.take_facts());
     }
-}
-
-fn since(now: &HostStats, before: &HostStats) -> (u64, u64) {
-    (now.control_messages - before.control_messages, now.control_bytes - before.control_bytes)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
@@ -224,7 +221,7 @@ impl Death {
                 watch.observe(&entry.fact, entry.at.since(began), running.len(), &mut death);
             }
             if death.bytes <= 0.0 && world.now() >= began + AFTERMATH {
-                let traffic = world.stats().hosts().iter().zip(&before).map(|(now, before)| since(now, before));
+                let traffic = world.stats().hosts().iter().zip(&before).map(|(now, before)| now.control_since(before));
                 death.bytes = mean(&traffic.collect::<Vec<_>>()).1;
             }
         }

@@ -12,6 +12,7 @@ mod host;
 mod network;
 mod nodes;
 mod queue;
+mod standing;
 mod stats;
 
 #[cfg(test)]
@@ -24,23 +25,23 @@ use rocoin::time::{Duration, Instant};
 
 use self::clients::Clients;
 pub use self::clients::LoadSpec;
-use self::connections::Connection;
 use self::event::Event;
 use self::host::Host;
 pub use self::host::HostSpec;
 use self::network::Network;
 pub use self::network::{NetworkSpec, Pays};
 use self::queue::Queue;
+use self::standing::Standing;
 pub use self::stats::{HostStats, Stats};
 use crate::fact::{Entry, Fact, HostId};
 use crate::fault::Scheduled;
 use crate::model::Model;
 use crate::random::Random;
 
-/// Between two looks at views and queues; the looks become rarer in large fleets, since each costs the square of the fleet.
+/// Between two looks at views and queues.
 const PULSE: Duration = Duration::from_secs(1);
-/// Up to so many hosts the looks come once a [`PULSE`].
-const PULSE_HOSTS: u32 = 100;
+/// So many hosts are looked at each time, in turn: each look costs the size of the fleet.
+const PULSE_HOSTS: usize = 100;
 
 /// What a world is made of.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ pub struct Setup {
     pub models: Vec<Arc<Model>>,
     /// Every disk has the first bundle's artifacts from the start.
     pub in_place: bool,
-    /// Hosts do not call out; [`World::introduce`] makes them known to each other.
+    /// Hosts do not call out, and have one clock in common; [`World::introduce`] makes them known to each other.
     pub acquainted: bool,
     /// A student's run fails with the failure probability of its host's capability.
     pub runs_fail: bool,
@@ -76,7 +77,7 @@ pub struct World {
     queue: Queue<Event>,
     hosts: Vec<Host>,
     network: Network,
-    connections: BTreeMap<(HostId, HostId), Connection>,
+    connections: Standing,
     clients: Clients,
     models: Vec<Arc<Model>>,
     /// Those that were deployed.
@@ -109,7 +110,8 @@ impl World {
             .into_iter()
             .map(|spec| {
                 let node = rocoin::id::NodeId(random.seed());
-                Host::new(spec, node, random.time(Duration::ZERO, Duration::from_secs(1000)))
+                let ahead = random.time(Duration::ZERO, Duration::from_secs(1000));
+                Host::new(spec, node, if acquainted { Duration::ZERO } else { ahead })
             })
             .collect();
         let mut world = Self {
@@ -117,7 +119,7 @@ impl World {
             queue: Queue::new(),
             hosts,
             network,
-            connections: BTreeMap::new(),
+            connections: Standing::default(),
             clients: Clients::new(load, Random::new(seed, "clients")),
             models,
             deployed: std::collections::BTreeSet::new(),
@@ -157,7 +159,7 @@ impl World {
             self.queue.push(self.schedule[line].at, Event::Scheduled { line });
         }
         self.queue.push(self.clients.first_ask(), Event::Ask);
-        self.queue.push(Instant::ZERO + PULSE, Event::Pulse);
+        self.queue.push(Instant::ZERO + PULSE, Event::Pulse { batch: 0 });
     }
 
     /// World time.
@@ -203,21 +205,24 @@ impl World {
     }
 
     /// All running nodes learn of each other as they are now, and are linked, at once and without a message: a mesh that has found
-    /// together. May be repeated, to have all news told.
+    /// together. May be repeated, to have all news told. What they know alike they share in memory. Their clocks must be one
+    /// ([`Setup::acquainted`]).
     pub fn introduce(&mut self) {
         let running: Vec<_> = self.host_ids().filter(|host| self.host(*host).is_running()).collect();
         let known = running.iter().filter_map(|host| Some(self.host(*host).node.as_ref()?.membership().acquaintance()));
         let known: Vec<_> = known.collect();
-        for host in &running {
-            self.link_to_all(*host, &running);
-        }
-        for host in running {
-            let now = self.now;
-            let h = self.host_mut(host);
-            let time = h.time(now);
-            if let Some(node) = &mut h.node {
-                node.acquaint(time, &known);
+        self.link_all(&running);
+        let Some((first, others)) = running.split_first() else { return };
+        let now = self.now;
+        let Some(mut model) = self.host_mut(*first).node.take() else { return };
+        model.acquaint(now, &known);
+        for host in others {
+            if let Some(node) = &mut self.host_mut(*host).node {
+                node.know_as(now, &model);
             }
+        }
+        self.host_mut(*first).node = Some(model);
+        for host in running {
             self.carry_out(host);
         }
     }
@@ -244,12 +249,13 @@ impl World {
             Event::Starve { host, stall } => self.starve_on(host, stall),
             // A link that flaps is put right with all else.
             Event::Link { host, up } => self.set_link(host, up || self.is_calm),
-            Event::Pulse => self.pulse(),
+            Event::Pulse { batch } => self.pulse(batch),
         }
     }
 
-    fn pulse(&mut self) {
-        for host in self.host_ids() {
+    fn pulse(&mut self, batch: u32) {
+        let size = u32::try_from(PULSE_HOSTS).unwrap_or(u32::MAX);
+        for host in self.host_ids().filter(|host| host.0 / size == batch) {
             let Some(node) = self.host(host).node.as_deref() else { continue };
             let (open_requests, waiting) = node.load();
             let members = node
@@ -268,8 +274,8 @@ impl World {
             self.tell(Fact::View { host, members, parts_served, parts });
         }
         self.network.tidy(self.now);
-        let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
-        self.queue.push(self.now + PULSE * hosts.div_ceil(PULSE_HOSTS).max(1), Event::Pulse);
+        let batches = u32::try_from(self.hosts.len().div_ceil(PULSE_HOSTS)).unwrap_or(u32::MAX);
+        self.after(PULSE, Event::Pulse { batch: (batch + 1) % batches.max(1) });
     }
 
     fn host(&self, host: HostId) -> &Host {

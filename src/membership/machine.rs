@@ -5,9 +5,10 @@ mod exchange;
 mod probing;
 mod upkeep;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use imbl::OrdSet;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore as _, SeedableRng as _};
 
@@ -42,7 +43,7 @@ pub struct Membership {
     rng: ChaCha8Rng,
     members: Members,
     tombstones: Tombstones,
-    links: BTreeSet<NodeId>,
+    links: OrdSet<NodeId>,
     left: bool,
     last_step: Instant,
 
@@ -54,6 +55,8 @@ pub struct Membership {
     relays: BTreeMap<u64, Relay>,
     seq: u64,
 
+    /// When the first suspicion ends, as of these [`Members::doubts`].
+    suspicion_due: (u64, Option<Instant>),
     queue: Queue,
     gossip_at: Instant,
     sync_at: Instant,
@@ -93,7 +96,7 @@ impl Membership {
             rng,
             members: Members::default(),
             tombstones: Tombstones::default(),
-            links: BTreeSet::new(),
+            links: OrdSet::new(),
             left: false,
             last_step: now,
             health,
@@ -103,6 +106,7 @@ impl Membership {
             probes: BTreeMap::new(),
             relays: BTreeMap::new(),
             seq: 0,
+            suspicion_due: (0, None),
             queue: Queue::default(),
             gossip_at: now,
             sync_at: now,
@@ -134,6 +138,7 @@ impl Membership {
             Input::Record(record) => self.on_record(now, record),
             Input::Leave => self.on_leave(),
         }
+        self.note_suspicions();
     }
 
     /// Does what is due.
@@ -152,6 +157,7 @@ impl Membership {
         self.record_due(now);
         self.forgetting_due(now);
         self.gossip_due(now);
+        self.note_suspicions();
     }
 
     /// When to call [`Self::handle_timeout`] next, and why; never once this node has left.
@@ -161,7 +167,7 @@ impl Membership {
         }
         let probe = self.probe_deadline().map(|at| (at, "a probe's answer is due"));
         let relay = self.relays.values().map(|r| r.deadline).min().map(|at| (at, "an answer for another node is due"));
-        let suspicion = self.suspicion_deadline().map(|at| (at, "a suspicion ends"));
+        let suspicion = self.suspicion_due.1.map(|at| (at, "a suspicion ends"));
         let retry = self.members.retries().first().map(|(at, _)| (*at, "a member is probed again"));
         let dial = self.members.dials().first().map(|(at, _)| (*at, "a member is dialled"));
         let announce = (!self.members.down().is_empty()).then_some((self.announce_at, "members held down are called"));
@@ -220,6 +226,23 @@ impl Membership {
             self.members.insert(member);
         }
         self.queue.clear();
+        self.note_suspicions();
+    }
+
+    /// Takes over what another knows of the members, and that it is one; both share it in memory until either hears something new. For
+    /// a start in the middle of things with a clock in common.
+    pub fn know_as(&mut self, other: &Self) {
+        let Some(me) = other.members.get(&self.me) else { return };
+        let mut member = Member::new(other.me, other.stamp, Arc::clone(&other.record), true, me.since());
+        member.routable = true;
+        self.members = other.members.clone();
+        self.members.remove(&self.me);
+        self.members.insert(member);
+        self.links = other.links.clone();
+        self.links.remove(&self.me);
+        self.links.insert(other.me);
+        self.queue.clear();
+        self.note_suspicions();
     }
 
     /// This node, as [`Self::acquaint`] makes it known.

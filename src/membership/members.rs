@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use super::member::{Member, State};
 use super::message::Stamp;
@@ -10,16 +11,19 @@ use crate::id::NodeId;
 use crate::time::Instant;
 
 /// The members, and what is known of them together.
-#[derive(Debug, Default)]
+/// A clone shares each of them until either side changes it.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Members {
     /// In order of ids.
-    all: Vec<(NodeId, Box<Member>)>,
+    all: Vec<Arc<Member>>,
     suspects: BTreeSet<NodeId>,
     down: BTreeSet<NodeId>,
     down_since: BTreeSet<(Instant, NodeId)>,
     retries: BTreeSet<(Instant, NodeId)>,
     dials: BTreeSet<(Instant, NodeId)>,
     view: u64,
+    /// Rises whenever a suspect changes, or how many are up or alive.
+    doubts: u64,
 }
 
 /// What the sets above are made of.
@@ -58,7 +62,7 @@ impl Members {
     }
 
     pub(super) fn get(&self, id: &NodeId) -> Option<&Member> {
-        self.place(id).ok().map(|at| &*self.all[at].1)
+        self.place(id).ok().map(|at| &*self.all[at])
     }
 
     pub(super) fn contains_key(&self, id: &NodeId) -> bool {
@@ -68,7 +72,7 @@ impl Members {
     /// The member, to be changed: whatever is changed, the sets follow when the guard goes.
     pub(super) fn get_mut(&mut self, id: &NodeId) -> Option<Edit<'_>> {
         let at = self.place(id).ok()?;
-        let before = Keys::of(&self.all[at].1);
+        let before = Keys::of(&self.all[at]);
         Some(Edit { members: self, at, before })
     }
 
@@ -76,35 +80,35 @@ impl Members {
     pub(super) fn insert(&mut self, member: Member) {
         let (id, after) = (member.id, Keys::of(&member));
         let before = match self.place(&id) {
-            Ok(at) => Some(Keys::of(&std::mem::replace(&mut *self.all[at].1, member))),
+            Ok(at) => Some(Keys::of(&*std::mem::replace(&mut self.all[at], Arc::new(member)))),
             Err(at) => {
-                self.all.insert(at, (id, Box::new(member)));
+                self.all.insert(at, Arc::new(member));
                 None
             }
         };
         self.index(id, before, Some(after));
     }
 
-    pub(super) fn remove(&mut self, id: &NodeId) -> Option<Member> {
+    pub(super) fn remove(&mut self, id: &NodeId) -> Option<Arc<Member>> {
         let at = self.place(id).ok()?;
-        let (_, member) = self.all.remove(at);
+        let member = self.all.remove(at);
         self.index(*id, Some(Keys::of(&member)), None);
-        Some(*member)
+        Some(member)
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Member> {
-        self.all.iter().map(|(_, member)| &**member)
+        self.all.iter().map(|member| &**member)
     }
 
     /// Those from `first` to `last`.
     pub(super) fn range(&self, first: NodeId, last: NodeId) -> impl Iterator<Item = &Member> {
-        let from = self.all.partition_point(|(id, _)| *id < first);
-        self.all[from..].iter().take_while(move |(id, _)| *id <= last).map(|(_, member)| &**member)
+        let from = self.all.partition_point(|member| member.id < first);
+        self.all[from..].iter().take_while(move |member| member.id <= last).map(|member| &**member)
     }
 
     /// The one at this place, in order of ids.
     pub(super) fn at(&self, place: usize) -> Option<&Member> {
-        self.all.get(place).map(|(_, member)| &**member)
+        self.all.get(place).map(|member| &**member)
     }
 
     /// Held alive or suspect.
@@ -144,9 +148,14 @@ impl Members {
         self.view
     }
 
+    /// As long as it is the same, every suspicion ends when it did.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts
+    }
+
     /// How many who are up come before this id.
     pub(super) fn rank(&self, id: NodeId) -> usize {
-        self.all.partition_point(|(other, _)| *other < id) - self.down.range(..id).count()
+        self.all.partition_point(|other| other.id < id) - self.down.range(..id).count()
     }
 
     /// The `rank`th of those who are up.
@@ -155,14 +164,17 @@ impl Members {
             Ok(at) if at <= place => place + 1,
             _ => place,
         });
-        self.all.get(place).map(|(id, _)| *id)
+        self.all.get(place).map(|member| member.id)
     }
 
     fn place(&self, id: &NodeId) -> Result<usize, usize> {
-        self.all.binary_search_by(|(other, _)| other.cmp(id))
+        self.all.binary_search_by(|other| other.id.cmp(id))
     }
 
     fn index(&mut self, id: NodeId, before: Option<Keys>, after: Option<Keys>) {
+        let doubt = |keys: Option<Keys>| keys.map(|keys| keys.state);
+        let doubted = |keys| doubt(keys) == Some(State::Suspect);
+        self.doubts += u64::from(doubted(before) || doubted(after) || doubt(before) != doubt(after));
         if before == after {
             return;
         }
@@ -203,13 +215,13 @@ impl Deref for Edit<'_> {
     type Target = Member;
 
     fn deref(&self) -> &Member {
-        &self.members.all[self.at].1
+        &self.members.all[self.at]
     }
 }
 
 impl DerefMut for Edit<'_> {
     fn deref_mut(&mut self) -> &mut Member {
-        &mut self.members.all[self.at].1
+        Arc::make_mut(&mut self.members.all[self.at])
     }
 }
 

@@ -136,7 +136,6 @@ pub enum Claim {
         /// The member's stamp.
         stamp: Stamp,
         /// The record of the stamp's version; left out where the receiver is likely to have it.
-        #[serde(with = "super::record::shared")]
         record: Option<Arc<Record>>,
     },
     /// "I leave." Final for its generation.

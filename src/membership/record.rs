@@ -238,28 +238,6 @@ fn cut(text: &mut String, bytes_max: usize) {
     text.truncate(text.floor_char_boundary(bytes_max));
 }
 
-/// A record that may be shared goes over the wire like any other.
-pub(super) mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use super::Record;
-
-    pub(in crate::membership) fn serialize<S: Serializer>(
-        record: &Option<Arc<Record>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        record.as_deref().serialize(serializer)
-    }
-
-    pub(in crate::membership) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Arc<Record>>, D::Error> {
-        Option::<Record>::deserialize(deserializer).map(|record| record.map(Arc::new))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

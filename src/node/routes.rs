@@ -4,8 +4,10 @@
 //! counts, whatever its epoch: a re-plan or a healed partition never takes a ready replica away. All parts of one answer
 //! come from one bundle; while a new bundle is being loaded, the old one answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
 
 use crate::bugs::{Bug, Bugs};
 use crate::bundle::Manifest;
@@ -21,9 +23,9 @@ const ROUTES_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     /// The records of the reachable members that have anything loaded.
-    loaded: BTreeMap<NodeId, Arc<Record>>,
+    loaded: OrdMap<NodeId, Arc<Record>>,
     /// Who has a student loaded.
-    ready: BTreeMap<Digest, BTreeSet<NodeId>>,
+    ready: BTreeMap<Digest, OrdSet<NodeId>>,
     /// What the last routing was made of, and whether anything of that has changed.
     made_of: Option<(Option<Digest>, Option<Epoch>, usize)>,
     routing: Option<Routing>,
@@ -33,6 +35,12 @@ pub(super) struct Routes {
 impl Routes {
     pub(super) fn new(bugs: Bugs) -> Self {
         Self { bugs, ..Self::default() }
+    }
+
+    /// Takes over what another node knows of the members, shared until either side changes it.
+    pub(super) fn know_as(&mut self, other: &Self) {
+        (self.loaded, self.ready) = (other.loaded.clone(), other.ready.clone());
+        self.made_of = None;
     }
 
     /// The bundle that answers.

@@ -1,5 +1,6 @@
 //! How connections come and go, and how messages travel over them.
 
+use imbl::OrdMap;
 use rocoin::blob::Blob;
 use rocoin::id::NodeId;
 use rocoin::inference;
@@ -11,24 +12,11 @@ use super::World;
 use super::event::{Event, Parcel};
 use super::host::Link;
 use super::network::{Bytes, ConnectionId, Fate, Pays};
+use super::standing::pair;
 use crate::fact::HostId;
 
-/// Messages that wait for the end of a cut, each way; one more is dropped, as the shell's queue does it.
-const WAITING_MAX: usize = 256;
 /// In fleets larger than this a host calls out again only while it has no link at all.
 const CROWD: usize = 64;
-
-/// One connection between two hosts.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) id: ConnectionId,
-    /// Sent into a cut.
-    waiting: Vec<Parcel>,
-}
-
-fn pair(a: HostId, b: HostId) -> (HostId, HostId) {
-    (a.min(b), a.max(b))
-}
 
 impl World {
     /// A host calls out by multicast; whoever hears it and has no link to it connects.
@@ -39,7 +27,7 @@ impl World {
         let lonely = self.host(host).links.is_empty();
         for other in self.host_ids() {
             let hears = other != host && self.host(other).is_running() && !self.network.is_cut(host, other);
-            if hears && !self.connections.contains_key(&pair(host, other)) {
+            if hears && !self.connections.contains(pair(host, other)) {
                 let latency = self.network.latency(host, other);
                 self.after(latency, Event::Knock { from: other, to: host });
             }
@@ -70,14 +58,14 @@ impl World {
     pub(super) fn knock(&mut self, from: HostId, to: HostId) {
         let answers = |host: HostId| self.host(host).is_running() && !self.host(host).paused;
         let possible = answers(from) && answers(to) && self.network.is_open(from, to);
-        if !possible || self.connections.contains_key(&pair(from, to)) {
+        if !possible || self.connections.contains(pair(from, to)) {
             return;
         }
         if self.host(from).disk.node == self.host(to).disk.node {
             return; // Nobody connects to itself.
         }
         let id = self.network.new_connection();
-        self.connections.insert(pair(from, to), Connection { id, waiting: Vec::new() });
+        self.connections.insert(pair(from, to), id);
         let (there, back) = (self.network.latency(to, from), self.network.latency(from, to));
         self.after(there, Event::LinkUp { host: from, peer: to, connection: id });
         self.after(there + back, Event::LinkUp { host: to, peer: from, connection: id });
@@ -98,22 +86,35 @@ impl World {
         self.input(host, Input::LinkUp { peer: node });
     }
 
-    /// Connections that stand to all of these, without a word to the nodes.
-    pub(super) fn link_to_all(&mut self, host: HostId, others: &[HostId]) {
-        for peer in others.iter().copied().filter(|peer| *peer != host) {
-            let known = self.connections.get(&pair(host, peer)).map(|connection| connection.id);
-            let connection = known.unwrap_or_else(|| self.network.new_connection());
-            if known.is_none() {
-                self.connections.insert(pair(host, peer), Connection { id: connection, waiting: Vec::new() });
+    /// Connects all of these to each other, without a word to the nodes.
+    pub(super) fn link_all(&mut self, hosts: &[HostId]) {
+        self.connections.introduce(hosts.iter().copied());
+        let connection = ConnectionId::INTRODUCED;
+        let all: OrdMap<_, _> =
+            hosts.iter().map(|host| (self.host(*host).disk.node, Link { host: *host, connection })).collect();
+        for host in hosts {
+            if self.host(*host).links.len() + 1 == hosts.len() {
+                continue;
             }
-            let node = self.host(peer).disk.node;
-            self.host_mut(host).links.insert(node, Link { host: peer, connection });
+            let mut links = all.clone();
+            links.remove(&self.host(*host).disk.node);
+            for (node, link) in &self.host(*host).links {
+                links.insert(*node, *link);
+            }
+            self.host_mut(*host).links = links;
         }
     }
 
     pub(super) fn link_down(&mut self, host: HostId, peer: HostId, connection: ConnectionId) {
         let links = &self.host(host).links;
-        let gone = links.iter().find(|(_, l)| l.host == peer && l.connection == connection).map(|(node, _)| *node);
+        let gone = Link { host: peer, connection };
+        // Its identity is most likely the one it had.
+        let node = self.host(peer).disk.node;
+        let gone = if links.get(&node) == Some(&gone) {
+            Some(node)
+        } else {
+            links.iter().find(|(_, link)| **link == gone).map(|(node, _)| *node)
+        };
         if let Some(node) = gone
             && self.host(host).is_running()
         {
@@ -123,34 +124,34 @@ impl World {
     }
 
     fn stands(&self, pair: (HostId, HostId), connection: ConnectionId) -> bool {
-        self.connections.get(&pair).is_some_and(|c| c.id == connection)
+        self.connections.get(pair) == Some(connection)
     }
 
     /// Ends a connection; each end that can be reached learns of it after `notice` and the way there.
     pub(super) fn close(&mut self, pair: (HostId, HostId), notice: Duration) {
-        let Some(connection) = self.connections.remove(&pair) else { return };
-        self.stats.dropped += connection.waiting.len() as u64;
+        let Some((connection, waiting)) = self.connections.remove(pair) else { return };
+        self.stats.dropped += waiting.len() as u64;
         let (a, b) = pair;
         for (host, peer) in [(a, b), (b, a)] {
             let wait = notice + self.network.latency(peer, host);
-            self.after(wait, Event::LinkDown { host, peer, connection: connection.id });
+            self.after(wait, Event::LinkDown { host, peer, connection });
         }
     }
 
     /// A host's process is gone. Its kernel says so to the peers, unless the host lost its power or its net: then they
     /// learn it as from a cut.
     pub(super) fn close_all_of(&mut self, host: HostId, silent: bool) {
-        let pairs: Vec<_> = self.connections.keys().filter(|(a, b)| *a == host || *b == host).copied().collect();
-        for ends in pairs {
-            let peer = if ends.0 == host { ends.1 } else { ends.0 };
+        let peers: Vec<_> = self.host_ids().filter(|peer| self.connections.contains(pair(host, *peer))).collect();
+        for peer in peers {
             if silent || self.network.is_cut(host, peer) {
                 let wait = self.break_after();
-                let Some(connection) = self.connections.remove(&ends) else { continue };
-                self.after(wait, Event::LinkDown { host: peer, peer: host, connection: connection.id });
+                let Some((connection, _)) = self.connections.remove(pair(host, peer)) else { continue };
+                self.after(wait, Event::LinkDown { host: peer, peer: host, connection });
             } else {
-                self.close(ends, Duration::ZERO);
+                self.close(pair(host, peer), Duration::ZERO);
             }
         }
+        self.connections.forget(host);
         self.host_mut(host).links.clear();
     }
 
@@ -160,14 +161,13 @@ impl World {
 
     /// Every connection that a cut holds up breaks if the cut lasts.
     pub(super) fn cuts_changed(&mut self) {
-        let pairs: Vec<_> = self.connections.iter().map(|(pair, c)| (*pair, c.id)).collect();
-        for (pair, connection) in pairs {
+        for (pair, connection) in self.connections.pairs() {
             if !self.network.is_open(pair.0, pair.1) {
                 let wait = self.break_after();
                 self.after(wait, Event::Break { pair, connection });
                 continue;
             }
-            let waiting = self.connections.get_mut(&pair).map(|c| std::mem::take(&mut c.waiting)).unwrap_or_default();
+            let waiting = self.connections.take_waiting(pair);
             let wait = self.network.retransmission();
             for parcel in waiting {
                 let latency = self.network.latency(parcel.from_host, parcel.to);
@@ -206,12 +206,15 @@ impl World {
                 }
                 self.queue.push(times[0], Event::Deliver(Box::new(parcel)));
             }
-            Fate::Waits => match self.connections.get_mut(&pair(from, host)) {
-                Some(c) if c.id == connection && c.waiting.len() < WAITING_MAX => c.waiting.push(parcel),
-                _ => self.stats.dropped += 1,
-            },
+            Fate::Waits => self.hold(parcel),
             Fate::Dropped => self.stats.dropped += 1,
         }
+    }
+
+    /// A message waits for the end of a cut.
+    fn hold(&mut self, parcel: Parcel) {
+        let held = self.connections.wait(pair(parcel.from_host, parcel.to), parcel);
+        self.stats.dropped += u64::from(!held);
     }
 
     /// A message arrives, if its connection still stands there.
@@ -219,14 +222,7 @@ impl World {
         let Parcel { to, from_host, from, connection, .. } = parcel;
         if self.network.is_cut(from_host, to) {
             // Cut while it was on its way: it waits with the others.
-            if let Some(c) = self.connections.get_mut(&pair(from_host, to))
-                && c.id == connection
-                && c.waiting.len() < WAITING_MAX
-            {
-                c.waiting.push(parcel);
-            } else {
-                self.stats.dropped += 1;
-            }
+            self.hold(parcel);
             return;
         }
         let link = self.host(to).links.get(&from);

@@ -43,8 +43,8 @@ pub(super) enum Event {
     Starve { host: HostId, stall: bool },
     /// A flapping link goes down or up.
     Link { host: HostId, up: bool },
-    /// Views and queues are looked at.
-    Pulse,
+    /// The views and queues of some hosts are looked at.
+    Pulse { batch: u32 },
 }
 
 /// A message on its way.
@@ -80,7 +80,7 @@ impl Event {
             | Self::Scheduled { .. }
             | Self::Starve { .. }
             | Self::Link { .. }
-            | Self::Pulse => None,
+            | Self::Pulse { .. } => None,
         }
     }
 }

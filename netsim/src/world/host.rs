@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use imbl::OrdMap;
 use rocoin::blob::Blob;
 use rocoin::fleet::Capability;
 use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, Term};
@@ -78,7 +79,7 @@ pub(super) struct Host {
     /// The last wake-up that counts.
     pub(super) wake: Option<Instant>,
     pub(super) ticket: u64,
-    pub(super) links: BTreeMap<NodeId, Link>,
+    pub(super) links: OrdMap<NodeId, Link>,
     /// Students in memory.
     pub(super) loaded: BTreeSet<Digest>,
     /// Requests that it coordinates, by the tag it knows them by.
@@ -103,7 +104,7 @@ impl Host {
             slow: 1.0,
             wake: None,
             ticket: 0,
-            links: BTreeMap::new(),
+            links: OrdMap::new(),
             loaded: BTreeSet::new(),
             clients: BTreeMap::new(),
             told: None,

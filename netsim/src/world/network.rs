@@ -78,6 +78,11 @@ impl Default for NetworkSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ConnectionId(pub(super) u64);
 
+impl ConnectionId {
+    /// That of any two hosts that were introduced to each other.
+    pub(super) const INTRODUCED: Self = Self(0);
+}
+
 /// What became of a message that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {

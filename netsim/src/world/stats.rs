@@ -31,6 +31,13 @@ pub struct HostStats {
     pub bulk_bytes: u64,
 }
 
+impl HostStats {
+    /// Control messages and their bytes since an earlier look.
+    pub fn control_since(&self, before: &Self) -> (u64, u64) {
+        (self.control_messages - before.control_messages, self.control_bytes - before.control_bytes)
+    }
+}
+
 impl Stats {
     pub(super) fn new(hosts: usize) -> Self {
         Self { hosts: vec![HostStats::default(); hosts], dropped: 0 }

@@ -320,27 +320,37 @@ impl Membership {
         }
     }
 
-    pub(super) fn suspicion_deadline(&self) -> Option<Instant> {
-        let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
-        let suspects = self.members.suspects().iter().filter_map(|id| self.members.get(id)?.suspicion.as_ref());
-        suspects.map(|s| s.deadline(&self.config, size, wanted)).min()
+    /// Notes when the first suspicion ends, if that may have changed.
+    pub(super) fn note_suspicions(&mut self) {
+        let doubts = self.members.doubts();
+        if self.suspicion_due.0 != doubts {
+            let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
+            let suspects = self.members.suspects().iter().filter_map(|id| self.members.get(id)?.suspicion.as_ref());
+            self.suspicion_due = (doubts, suspects.map(|s| s.deadline(&self.config, size, wanted)).min());
+        }
     }
 
     /// Gives up members whose suspicion is over, if we have asked them ourselves in vain.
     pub(super) fn suspicions_due(&mut self, now: Instant) {
+        self.note_suspicions();
+        if self.suspicion_due.1.is_none_or(|due| due > now) {
+            return;
+        }
         let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
         let mut verdicts = Vec::new();
         let suspects: Vec<_> = self.members.suspects().iter().copied().collect();
         for id in suspects {
-            let Some(mut member) = self.members.get_mut(&id) else { continue };
-            let Some(suspicion) = &mut member.suspicion else { continue };
+            let Some(suspicion) = self.members.get(&id).and_then(|member| member.suspicion.as_ref()) else { continue };
             if suspicion.deadline(&self.config, size, wanted) > now {
                 continue;
             }
             if suspicion.witnessed {
-                verdicts.push(member.id);
-            } else {
-                suspicion.delay(now, Duration::ZERO, self.config.probe_interval);
+                verdicts.push(id);
+                continue;
+            }
+            let interval = self.config.probe_interval;
+            self.suspicion(id, |suspicion| suspicion.delay(now, Duration::ZERO, interval));
+            if let Some(mut member) = self.members.get_mut(&id) {
                 member.retry_at.get_or_insert(now);
             }
         }

@@ -1,0 +1,145 @@
+//! Which connections stand between hosts, and what waits in them for the end of a cut.
+//!
+//! Two introduced hosts are connected unless that connection has ended: nothing is kept for such a pair, so that ten thousand hosts
+//! that are all connected to each other cost no more than their number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::Parcel;
+use super::network::ConnectionId;
+use crate::fact::HostId;
+
+/// Messages that wait for the end of a cut, each connection; one more is dropped, as the shell's queue does it.
+const WAITING_MAX: usize = 256;
+
+/// Two hosts, the smaller number first.
+pub(super) type Pair = (HostId, HostId);
+
+pub(super) fn pair(a: HostId, b: HostId) -> Pair {
+    (a.min(b), a.max(b))
+}
+
+/// The connections that stand.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    made: BTreeMap<Pair, ConnectionId>,
+    introduced: BTreeSet<HostId>,
+    /// Of introduced hosts.
+    over: BTreeSet<Pair>,
+    waiting: BTreeMap<Pair, Vec<Parcel>>,
+}
+
+impl Standing {
+    /// The connection of two hosts, if one stands.
+    pub(super) fn get(&self, pair: Pair) -> Option<ConnectionId> {
+        let made = self.made.get(&pair).copied();
+        made.or_else(|| self.is_introduced(pair).then_some(ConnectionId::INTRODUCED))
+    }
+
+    pub(super) fn contains(&self, pair: Pair) -> bool {
+        self.get(pair).is_some()
+    }
+
+    fn is_introduced(&self, pair: Pair) -> bool {
+        let both = self.introduced.contains(&pair.0) && self.introduced.contains(&pair.1);
+        both && pair.0 != pair.1 && !self.over.contains(&pair)
+    }
+
+    pub(super) fn insert(&mut self, pair: Pair, connection: ConnectionId) {
+        self.made.insert(pair, connection);
+    }
+
+    /// All of these are connected to each other; those that were already, as they were.
+    pub(super) fn introduce(&mut self, hosts: impl Iterator<Item = HostId>) {
+        let hosts: BTreeSet<_> = hosts.collect();
+        self.over.retain(|(a, b)| !(hosts.contains(a) && hosts.contains(b)));
+        self.introduced.extend(hosts);
+    }
+
+    /// Ends the connection of two hosts: which it was, and what waited in it.
+    pub(super) fn remove(&mut self, pair: Pair) -> Option<(ConnectionId, Vec<Parcel>)> {
+        let connection = self.get(pair)?;
+        self.made.remove(&pair);
+        if self.introduced.contains(&pair.0) && self.introduced.contains(&pair.1) {
+            self.over.insert(pair);
+        }
+        Some((connection, self.waiting.remove(&pair).unwrap_or_default()))
+    }
+
+    /// A host is gone: nothing is kept of what it was introduced to. Its connections have been removed.
+    pub(super) fn forget(&mut self, host: HostId) {
+        if self.introduced.remove(&host) {
+            self.over.retain(|(a, b)| *a != host && *b != host);
+        }
+    }
+
+    /// Every pair that is connected.
+    pub(super) fn pairs(&self) -> Vec<(Pair, ConnectionId)> {
+        let introduced = self.introduced.iter().flat_map(|a| self.introduced.range(*a..).map(|b| (*a, *b)));
+        let introduced = introduced.filter(|pair| !self.made.contains_key(pair) && self.is_introduced(*pair));
+        let made = self.made.iter().map(|(pair, connection)| (*pair, *connection));
+        made.chain(introduced.map(|pair| (pair, ConnectionId::INTRODUCED))).collect()
+    }
+
+    /// Lets a message wait in its connection; false if that is over, or too many wait.
+    pub(super) fn wait(&mut self, pair: Pair, parcel: Parcel) -> bool {
+        if self.get(pair) != Some(parcel.connection) {
+            return false;
+        }
+        let waiting = self.waiting.entry(pair).or_default();
+        let has_room = waiting.len() < WAITING_MAX;
+        if has_room {
+            waiting.push(parcel);
+        }
+        has_room
+    }
+
+    /// What waits between two hosts, to be sent after all.
+    pub(super) fn take_waiting(&mut self, pair: Pair) -> Vec<Parcel> {
+        self.waiting.remove(&pair).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: HostId = HostId(0);
+    const B: HostId = HostId(1);
+    const C: HostId = HostId(2);
+
+    #[test]
+    fn introduced_hosts_are_connected_until_that_is_over_and_again_when_introduced_anew() {
+        let mut standing = Standing::default();
+        standing.introduce([A, B, C].into_iter());
+        assert_eq!(standing.pairs().len(), 3);
+        assert_eq!(standing.remove((A, B)).map(|(id, _)| id), Some(ConnectionId::INTRODUCED));
+        assert!(!standing.contains((A, B)) && standing.contains((A, C)));
+        assert!(standing.remove((A, B)).is_none());
+        standing.introduce([A, B].into_iter());
+        assert!(standing.contains((A, B)));
+    }
+
+    #[test]
+    fn a_connection_that_was_made_stays_the_one_it_is() {
+        let mut standing = Standing::default();
+        standing.insert((A, B), ConnectionId(7));
+        standing.introduce([A, B].into_iter());
+        assert_eq!(standing.get((A, B)), Some(ConnectionId(7)));
+        assert_eq!(standing.pairs(), [((A, B), ConnectionId(7))]);
+        standing.remove((A, B));
+        assert!(!standing.contains((A, B)), "what was introduced does not come to light below it");
+    }
+
+    #[test]
+    fn who_is_gone_is_connected_to_nobody_until_it_connects_anew() {
+        let mut standing = Standing::default();
+        standing.introduce([A, B, C].into_iter());
+        standing.remove((A, B));
+        standing.remove((A, C));
+        standing.forget(A);
+        assert_eq!(standing.pairs(), [((B, C), ConnectionId::INTRODUCED)]);
+        standing.insert((A, B), ConnectionId(3));
+        assert_eq!(standing.get((A, B)), Some(ConnectionId(3)));
+    }
+}
