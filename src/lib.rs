@@ -105,5 +105,6 @@ pub mod leadership;
 pub mod membership;
 pub mod node;
 pub mod planner;
+mod shared;
 pub mod time;
 pub mod wire;

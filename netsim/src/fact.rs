@@ -174,6 +174,7 @@ pub enum Fact {
         /// Kept from before its start.
         kept: bool,
         /// The plan.
+        #[serde(serialize_with = "shared")]
         plan: Arc<EpochPlan>,
         /// Whom the node knew and had not given up, itself included: when it made the plan if it did, else when it adopted it.
         known: Vec<NodeId>,
@@ -374,4 +375,8 @@ impl Outcome {
     pub(crate) fn asks_elsewhere(self) -> bool {
         matches!(self, Self::Overloaded | Self::NotServing | Self::NoReplica | Self::Draining | Self::Lost)
     }
+}
+
+fn shared<S: serde::Serializer>(plan: &Arc<EpochPlan>, serializer: S) -> Result<S::Ok, S::Error> {
+    EpochPlan::serialize(plan, serializer)
 }

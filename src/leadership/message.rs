@@ -14,7 +14,7 @@ pub enum Message {
     /// "This member leads": from the leader itself, or passed on. Whoever follows a greater claim answers with that.
     Claim(Claim),
     /// "This is the plan": from the leader itself, or passed on. Whoever holds a greater one answers with that.
-    Plan(Arc<EpochPlan>),
+    Plan(#[serde(with = "crate::shared")] Arc<EpochPlan>),
     /// "This is whom I follow, and which plan I hold": told to one member after the other, and over each new link. Whoever holds
     /// a smaller plan answers with [`Self::Want`], whoever knows something greater with that.
     Standing {
@@ -29,7 +29,7 @@ pub enum Message {
         have: Option<Epoch>,
     },
     /// "This is the plan", told as what it changes of the one before. Whoever has another answers with [`Self::Want`].
-    Change(Arc<PlanChange>),
+    Change(#[serde(with = "crate::shared")] Arc<PlanChange>),
 }
 
 /// One start of one member leads, in one term. Ordered by (term, leader): the greater is followed.

@@ -100,6 +100,7 @@ pub struct Promise {
     /// The highest term seen.
     pub term: Term,
     /// The plan adopted last.
+    #[serde(with = "crate::shared::option")]
     pub plan: Option<Arc<EpochPlan>>,
 }
 

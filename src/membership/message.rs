@@ -136,6 +136,7 @@ pub enum Claim {
         /// The member's stamp.
         stamp: Stamp,
         /// The record of the stamp's version; left out where the receiver is likely to have it.
+        #[serde(with = "crate::shared::option")]
         record: Option<Arc<Record>>,
     },
     /// "I leave." Final for its generation.

@@ -14,6 +14,7 @@ pub struct Durable {
     /// The highest term seen.
     pub term: Term,
     /// The plan adopted last.
+    #[serde(with = "crate::shared::option")]
     pub plan: Option<Arc<EpochPlan>>,
     /// The deployment adopted last.
     pub desired: Option<Deployment>,

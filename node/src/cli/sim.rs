@@ -3,6 +3,7 @@
 //! The world, the faults and the invariants are those of `rocoin_netsim`; here are files, threads, and what people and programs read.
 
 mod bundle;
+mod burst;
 mod compare;
 mod meta;
 mod recording;
@@ -64,6 +65,8 @@ enum SimCommand {
     Compare(compare::CompareArgs),
     /// Measures what a larger fleet costs each node, and how soon a death is noticed and planned around
     Scale(scale::ScaleArgs),
+    /// Lets many nodes of a large fleet fall silent at once, and sees how soon all know and have planned around them
+    Burst(burst::BurstArgs),
     /// Counts whom the failure detector gives up though nobody dies, idle and with a quarter of the devices starved
     Starved(scale::StarvedArgs),
 }
@@ -142,6 +145,7 @@ pub fn run(args: &SimArgs) -> anyhow::Result<ExitCode> {
         }
         SimCommand::Compare(args) => compare::run(args),
         SimCommand::Scale(args) => scale::scale(args),
+        SimCommand::Burst(args) => burst::run(args),
         SimCommand::Starved(args) => scale::starved(args),
     }
 }
