@@ -201,10 +201,11 @@ impl World {
         let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob, bytes: size };
         match self.network.send(self.now, (from, host), lane, bytes, (payer, rate)) {
             Fate::Arrives(times) => {
+                let event = if self.network.spec.both_ways { Event::Arrive } else { Event::Deliver };
                 for at in &times[1..] {
-                    self.queue.push(*at, Event::Deliver(Box::new(parcel.clone())));
+                    self.queue.push(*at, event(Box::new(parcel.clone())));
                 }
-                self.queue.push(times[0], Event::Deliver(Box::new(parcel)));
+                self.queue.push(times[0], event(Box::new(parcel)));
             }
             Fate::Waits => self.hold(parcel),
             Fate::Dropped => self.stats.dropped += 1,
@@ -215,6 +216,13 @@ impl World {
     fn hold(&mut self, parcel: Parcel) {
         let held = self.connections.wait(pair(parcel.from_host, parcel.to), parcel);
         self.stats.dropped += u64::from(!held);
+    }
+
+    /// A message reaches the link of its receiver, which may have others to carry first.
+    pub(super) fn arrive(&mut self, parcel: Box<Parcel>) {
+        let to = (parcel.to, self.host(parcel.to).spec.capability.link_bits_per_s);
+        let at = self.network.come(self.now, to, parcel.bytes);
+        self.queue.push(at, Event::Deliver(parcel));
     }
 
     /// A message arrives, if its connection still stands there.

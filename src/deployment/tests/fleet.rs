@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::blob::Blob;
 use crate::bundle::Manifest;
-use crate::deployment::{Config, Event, Input, Kept, Message, Output, Peer, Stock};
+use crate::deployment::{Config, Event, Input, Kept, Output, Peer, Stock};
 use crate::id::{Digest, Epoch, NodeId, PartId, Term};
 use crate::leadership::tests::fixture::{Bundle, id};
 use crate::leadership::{EpochPlan, PlannedGroup};
@@ -42,7 +42,8 @@ pub(super) struct Device {
     pub(super) store: Store,
     pub(super) loaded: BTreeSet<Digest>,
     pub(super) events: Vec<Event>,
-    pub(super) chunks_sent: usize,
+    /// Bytes of artifacts.
+    pub(super) bytes_sent: usize,
     pub(super) loads: usize,
     up: bool,
     config: Config,
@@ -170,7 +171,7 @@ impl Fleet {
         while let Some(output) = device.stock.poll_output() {
             let answer = match output {
                 Output::Send { to, message, blob } => {
-                    device.chunks_sent += usize::from(matches!(message, Message::Chunk { .. }));
+                    device.bytes_sent += blob.len();
                     let lost = self.silent.contains(&me) || self.silent.contains(&to);
                     (!lost).then_some((to, Input::Message { from: me, message, blob }))
                 }
@@ -240,7 +241,7 @@ impl Device {
             store,
             loaded: BTreeSet::new(),
             events: Vec::new(),
-            chunks_sent: 0,
+            bytes_sent: 0,
             loads: 0,
             up: true,
             config,
