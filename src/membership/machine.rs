@@ -22,6 +22,7 @@ use super::message::{Claim, ENTRIES_MAX, Kind, Message, Stamp, Start, UPDATES_MA
 use super::port::{Event, Input, Output, Reason};
 use super::probe::{Probe, Relay};
 use super::record::Record;
+use super::suspicion::Ends;
 use super::tombstones::Tombstones;
 use crate::id::{Generation, Incarnation, NodeId};
 use crate::time::{Duration, Instant};
@@ -55,8 +56,7 @@ pub struct Membership {
     relays: BTreeMap<u64, Relay>,
     seq: u64,
 
-    /// When the first suspicion ends, as of these [`Members::doubts`].
-    suspicion_due: (u64, Option<Instant>),
+    suspicions: Ends,
     queue: Queue,
     gossip_at: Instant,
     sync_at: Instant,
@@ -106,7 +106,7 @@ impl Membership {
             probes: BTreeMap::new(),
             relays: BTreeMap::new(),
             seq: 0,
-            suspicion_due: (0, None),
+            suspicions: Ends::default(),
             queue: Queue::default(),
             gossip_at: now,
             sync_at: now,
@@ -167,7 +167,7 @@ impl Membership {
         }
         let probe = self.probe_deadline().map(|at| (at, "a probe's answer is due"));
         let relay = self.relays.values().map(|r| r.deadline).min().map(|at| (at, "an answer for another node is due"));
-        let suspicion = self.suspicion_due.1.map(|at| (at, "a suspicion ends"));
+        let suspicion = self.suspicions.first().map(|at| (at, "a suspicion ends"));
         let retry = self.members.retries().first().map(|(at, _)| (*at, "a member is probed again"));
         let dial = self.members.dials().first().map(|(at, _)| (*at, "a member is dialled"));
         let announce = (!self.members.down().is_empty()).then_some((self.announce_at, "members held down are called"));
@@ -242,6 +242,8 @@ impl Membership {
         self.links.remove(&self.me);
         self.links.insert(other.me);
         self.queue.clear();
+        self.suspicions = Ends::default();
+        self.members.doubt_all();
         self.note_suspicions();
     }
 

@@ -22,8 +22,8 @@ pub(super) struct Members {
     retries: BTreeSet<(Instant, NodeId)>,
     dials: BTreeSet<(Instant, NodeId)>,
     view: u64,
-    /// Rises whenever a suspect changes, or how many are up or alive.
-    doubts: u64,
+    /// Who was or became suspect, or changed while it was, since it was asked last.
+    doubted: BTreeSet<NodeId>,
 }
 
 /// What the sets above are made of.
@@ -148,9 +148,14 @@ impl Members {
         self.view
     }
 
-    /// As long as it is the same, every suspicion ends when it did.
-    pub(super) fn doubts(&self) -> u64 {
-        self.doubts
+    /// All suspicions are to be reckoned anew.
+    pub(super) fn doubt_all(&mut self) {
+        self.doubted.clone_from(&self.suspects);
+    }
+
+    /// Whose suspicion may end at another time than when this was asked last.
+    pub(super) fn take_doubted(&mut self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.doubted)
     }
 
     /// How many who are up come before this id.
@@ -172,9 +177,9 @@ impl Members {
     }
 
     fn index(&mut self, id: NodeId, before: Option<Keys>, after: Option<Keys>) {
-        let doubt = |keys: Option<Keys>| keys.map(|keys| keys.state);
-        let doubted = |keys| doubt(keys) == Some(State::Suspect);
-        self.doubts += u64::from(doubted(before) || doubted(after) || doubt(before) != doubt(after));
+        if [before, after].iter().flatten().any(|keys| keys.state == State::Suspect) {
+            self.doubted.insert(id);
+        }
         if before == after {
             return;
         }

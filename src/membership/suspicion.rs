@@ -1,6 +1,6 @@
 //! How long a suspicion lasts before its subject is given up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Config;
 use crate::id::NodeId;
@@ -55,6 +55,41 @@ pub(super) fn confirmations_wanted(config: &Config, others_alive: usize) -> u32 
     /// As memberlist has it: two intervals of the nominal wait are spent on the confirmations.
     const SPENT: u32 = 2;
     config.suspicion_mult.saturating_sub(SPENT).min(u32::try_from(others_alive).unwrap_or(u32::MAX))
+}
+
+/// When each suspicion ends, so that none has to be looked for.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    of: BTreeMap<NodeId, Instant>,
+    order: BTreeSet<(Instant, NodeId)>,
+    /// The size and the confirmations wanted that they were reckoned with.
+    reckoned: (usize, u32),
+}
+
+impl Ends {
+    /// Whether all have to be reckoned anew, since these are others than before.
+    pub(super) fn depend_on(&mut self, size: usize, wanted: u32) -> bool {
+        std::mem::replace(&mut self.reckoned, (size, wanted)) != (size, wanted) && !self.of.is_empty()
+    }
+
+    /// The member's suspicion ends then; `None` if there is none.
+    pub(super) fn set(&mut self, id: NodeId, end: Option<Instant>) {
+        let before = match end {
+            Some(end) => self.of.insert(id, end),
+            None => self.of.remove(&id),
+        };
+        before.map(|before| self.order.remove(&(before, id)));
+        self.order.extend(end.map(|end| (end, id)));
+    }
+
+    pub(super) fn first(&self) -> Option<Instant> {
+        self.order.first().map(|(end, _)| *end)
+    }
+
+    /// Whose suspicion has ended.
+    pub(super) fn over(&self, now: Instant) -> Vec<NodeId> {
+        self.order.iter().take_while(|(end, _)| *end <= now).map(|(_, id)| *id).collect()
+    }
 }
 
 /// After Lifeguard: max − (max − min) · log(confirmations + 1) / log(wanted + 1), in whole milliseconds.

@@ -320,30 +320,27 @@ impl Membership {
         }
     }
 
-    /// Notes when the first suspicion ends, if that may have changed.
+    /// Notes when each suspicion ends: of those that changed, or of all if that depends on how many members are left.
     pub(super) fn note_suspicions(&mut self) {
-        let doubts = self.members.doubts();
-        if self.suspicion_due.0 != doubts {
-            let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
-            let suspects = self.members.suspects().iter().filter_map(|id| self.members.get(id)?.suspicion.as_ref());
-            self.suspicion_due = (doubts, suspects.map(|s| s.deadline(&self.config, size, wanted)).min());
+        let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
+        let mut doubted = self.members.take_doubted();
+        if self.suspicions.depend_on(size, wanted) {
+            doubted.extend(self.members.suspects());
+        }
+        for id in doubted {
+            let suspicion = self.members.get(&id).and_then(|member| member.suspicion.as_ref());
+            self.suspicions.set(id, suspicion.map(|s| s.deadline(&self.config, size, wanted)));
         }
     }
 
     /// Gives up members whose suspicion is over, if we have asked them ourselves in vain.
     pub(super) fn suspicions_due(&mut self, now: Instant) {
         self.note_suspicions();
-        if self.suspicion_due.1.is_none_or(|due| due > now) {
-            return;
-        }
-        let (size, wanted) = (self.size(), confirmations_wanted(&self.config, self.alive()));
+        let mut suspects = self.suspicions.over(now);
+        suspects.sort_unstable();
         let mut verdicts = Vec::new();
-        let suspects: Vec<_> = self.members.suspects().iter().copied().collect();
         for id in suspects {
             let Some(suspicion) = self.members.get(&id).and_then(|member| member.suspicion.as_ref()) else { continue };
-            if suspicion.deadline(&self.config, size, wanted) > now {
-                continue;
-            }
             if suspicion.witnessed {
                 verdicts.push(id);
                 continue;
