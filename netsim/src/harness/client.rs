@@ -1,11 +1,15 @@
 //! A client of one node's HTTP interface.
 
+use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rocoin::node::NodeSnapshot;
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Response;
+
+use super::Place;
 
 /// Beyond a request's own deadline, for the way there and back.
 const GRACE: Duration = Duration::from_millis(500);
@@ -93,6 +97,7 @@ pub struct Client {
     agent: Agent,
     base: String,
     token: Option<String>,
+    place: Option<Arc<dyn Place>>,
 }
 
 impl Client {
@@ -101,7 +106,14 @@ impl Client {
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(CALL_TIMEOUT)).build();
         let base = address.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Self { agent: agent.into(), base, token }
+        Self { agent: agent.into(), base, token, place: None }
+    }
+
+    /// The same, but called from there.
+    #[must_use]
+    pub fn within(mut self, place: Option<Arc<dyn Place>>) -> Self {
+        self.place = place;
+        self
     }
 
     /// The node's URL.
@@ -148,6 +160,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn deploy(&self, tar: &[u8], timeout: Duration) -> Result<Value, ClientError> {
+        let _there = self.enter()?;
         let request = self.authorized(self.agent.post(self.url("/api/bundles")));
         let request = request.config().timeout_global(Some(timeout)).build();
         self.read(request.header("Content-Type", "application/x-tar").send(tar))
@@ -180,12 +193,19 @@ impl Client {
     }
 
     fn get(&self, path: &str) -> Result<Value, ClientError> {
+        let _there = self.enter()?;
         self.read(self.authorized(self.agent.get(self.url(path))).call())
     }
 
     fn post(&self, path: &str, body: &Value, timeout: Duration) -> Result<Value, ClientError> {
+        let _there = self.enter()?;
         let request = self.authorized(self.agent.post(self.url(path)));
         self.read(request.config().timeout_global(Some(timeout)).build().send_json(body))
+    }
+
+    fn enter(&self) -> Result<Option<Box<dyn Any>>, ClientError> {
+        let entered = self.place.as_ref().map(|place| place.enter()).transpose();
+        entered.map_err(|e| ClientError::Unreachable { url: self.base.clone(), reason: e.to_string() })
     }
 
     fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {

@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod mesh;
 mod options;
+mod place;
 mod process;
 mod wait;
 
@@ -16,5 +17,6 @@ pub use client::{Client, ClientError, Question, Reply};
 pub use error::HarnessError;
 pub use mesh::Mesh;
 pub use options::NodeOptions;
+pub use place::Place;
 pub use process::{Announcement, NodeProcess};
 pub use wait::wait_until;
