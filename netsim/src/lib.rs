@@ -11,7 +11,7 @@ pub mod fault;
 pub mod harness;
 pub mod history;
 pub mod invariant;
-#[cfg(feature = "lab")]
+#[cfg(all(feature = "lab", target_os = "linux"))]
 pub mod lab;
 pub mod model;
 pub mod physics;

@@ -80,6 +80,10 @@ pub struct Reply {
     pub replicas: Vec<String>,
     /// As `term.leader.sequence`.
     pub epoch: Option<String>,
+    /// For each part used, when its answer had come to the node that was asked, after the request had.
+    pub after: Vec<Duration>,
+    /// For each part used, how long its student ran.
+    pub run: Vec<Duration>,
     /// From the call to the answer, as this client saw it.
     pub took: Duration,
 }
@@ -96,6 +100,7 @@ impl Reply {
 pub struct Client {
     agent: Agent,
     base: String,
+    name: String,
     token: Option<String>,
     place: Option<Arc<dyn Place>>,
 }
@@ -106,12 +111,13 @@ impl Client {
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(CALL_TIMEOUT)).build();
         let base = address.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Self { agent: agent.into(), base, token, place: None }
+        Self { agent: agent.into(), name: base.clone(), base, token, place: None }
     }
 
     /// The same, but called from there.
     #[must_use]
     pub fn within(mut self, place: Option<Arc<dyn Place>>) -> Self {
+        self.name = place.as_ref().map_or_else(|| self.base.clone(), |place| format!("{} in {place:?}", self.base));
         self.place = place;
         self
     }
@@ -119,6 +125,11 @@ impl Client {
     /// The node's URL.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// What tells this node from others: its URL, and where it runs.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What the node knows.
@@ -187,6 +198,8 @@ impl Client {
             parts_missing: numbers(&parameters["parts_missing"])?,
             replicas: serde_json::from_value(parameters["replicas"].clone()).ok()?,
             epoch: parameters["epoch"].as_str().map(str::to_owned),
+            after: numbers(&parameters["after_us"])?.into_iter().map(Duration::from_micros).collect(),
+            run: numbers(&parameters["run_us"])?.into_iter().map(Duration::from_micros).collect(),
             logits,
             took,
         })

@@ -10,7 +10,7 @@ use rocoin::node::NodeSnapshot;
 use tempfile::TempDir;
 
 use super::process::io;
-use super::{HarnessError, NodeOptions, NodeProcess, wait_until};
+use super::{Client, HarnessError, NodeOptions, NodeProcess, wait_until};
 
 /// Nodes on this machine. Dropping it kills them and removes their folders.
 #[derive(Debug)]
@@ -108,6 +108,19 @@ impl Mesh {
     /// Nodes that run and are not frozen.
     pub fn well(&self) -> impl Iterator<Item = (usize, &NodeProcess)> {
         self.nodes.iter().enumerate().filter(|(_, node)| node.is_well())
+    }
+
+    /// Clients of all well nodes.
+    ///
+    /// # Errors
+    /// [`HarnessError::NotRunning`] if one has not announced itself yet.
+    pub fn clients(&self) -> Result<Vec<Client>, HarnessError> {
+        self.well().map(|(_, node)| node.client()).collect()
+    }
+
+    /// What all well nodes know, by index; one that does not answer is left out.
+    pub fn statuses(&self) -> Vec<(usize, NodeSnapshot)> {
+        self.well().filter_map(|(i, node)| Some((i, node.status().ok()?))).collect()
     }
 
     /// Gives the bundle in a folder to the mesh by `rocoin deploy`, which waits until it is served.

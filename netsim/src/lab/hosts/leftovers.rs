@@ -13,7 +13,7 @@ use super::{PREFIX, ip};
 pub fn sweep() -> Vec<String> {
     let Ok(folder) = fs::read_dir(FOLDER) else { return Vec::new() };
     let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let abandoned: Vec<String> = names.filter(|name| owner(name).is_some_and(|pid| !runs(pid))).collect();
+    let abandoned: Vec<String> = names.filter(|name| is_abandoned(name, PREFIX)).collect();
     abandoned.iter().for_each(|name| remove(name));
     abandoned
 }
@@ -27,9 +27,13 @@ pub(super) fn remove(name: &str) {
     let _ = ip::netns(&["del", name]);
 }
 
-/// The process that made the namespace of this name, if it is one of ours.
-fn owner(name: &str) -> Option<u32> {
-    name.strip_prefix(PREFIX)?.strip_prefix('-')?.split('-').next()?.parse().ok()
+/// Whether this is the name of something that a process made which is gone: the prefix, the process, and more.
+pub(in crate::lab) fn is_abandoned(name: &str, prefix: &str) -> bool {
+    owner(name, prefix).is_some_and(|pid| !runs(pid))
+}
+
+fn owner(name: &str, prefix: &str) -> Option<u32> {
+    name.strip_prefix(prefix)?.strip_prefix('-')?.split('-').next()?.parse().ok()
 }
 
 fn runs(pid: u32) -> bool {
@@ -42,10 +46,10 @@ mod tests {
 
     #[test]
     fn a_namespace_tells_by_its_name_who_made_it_and_others_are_left_alone() {
-        assert_eq!(owner("rocoin-lab-4711-0-switch"), Some(4711));
-        assert_eq!(owner("rocoin-lab-4711-12-3"), Some(4711));
+        assert_eq!(owner("rocoin-lab-4711-0-switch", PREFIX), Some(4711));
+        assert_eq!(owner("rocoin-lab-4711-12-3", PREFIX), Some(4711));
         for other in ["rocoin-lab", "rocoin-labour-1-2", "docker0", "rocoin-lab-x-1"] {
-            assert_eq!(owner(other), None, "{other}");
+            assert_eq!(owner(other, PREFIX), None, "{other}");
         }
     }
 

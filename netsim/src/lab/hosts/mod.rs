@@ -19,6 +19,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(super) use self::leftovers::is_abandoned;
 pub use self::leftovers::sweep;
 use self::line::BadLine;
 pub use self::line::{Impairment, Line};
@@ -118,9 +119,6 @@ impl Hosts {
     /// [`LabError::Unavailable`], with what to do.
     pub fn available() -> Result<(), LabError> {
         let lacks = |text: &str| Err(LabError::Unavailable(text.to_owned()));
-        if !cfg!(target_os = "linux") {
-            return lacks("network namespaces are of Linux");
-        }
         if !nix::unistd::geteuid().is_root() {
             return lacks("network namespaces need root; run it as root, or on loopback");
         }

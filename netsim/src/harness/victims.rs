@@ -1,4 +1,4 @@
-//! Which nodes a step hits, read from the plan that the mesh made itself.
+//! Which nodes to hit, read from the plan that the mesh made itself.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use rocoin::id::NodeId;
 use rocoin::node::NodeSnapshot;
 
 /// Nodes such that each part loses a replica and keeps another; parts that share devices may lose theirs to one kill.
-pub(super) fn one_per_group(status: &NodeSnapshot) -> BTreeSet<NodeId> {
+pub fn one_per_group(status: &NodeSnapshot) -> BTreeSet<NodeId> {
     let mut victims = BTreeSet::new();
     let survives = |victims: &BTreeSet<NodeId>| {
         status.parts.iter().all(|part| part.ready.iter().any(|replica| !victims.contains(replica)))
@@ -27,7 +27,7 @@ pub(super) fn one_per_group(status: &NodeSnapshot) -> BTreeSet<NodeId> {
 }
 
 /// All replicas of one part: of that part whose loss takes the fewest other parts with it.
-pub(super) fn whole_group(status: &NodeSnapshot) -> BTreeSet<NodeId> {
+pub fn whole_group(status: &NodeSnapshot) -> BTreeSet<NodeId> {
     let group = |part: usize| status.parts[part].ready.iter().copied().collect::<BTreeSet<_>>();
     let lost = |victims: &BTreeSet<NodeId>| {
         status.parts.iter().filter(|part| part.ready.iter().all(|replica| victims.contains(replica))).count()
@@ -36,6 +36,6 @@ pub(super) fn whole_group(status: &NodeSnapshot) -> BTreeSet<NodeId> {
 }
 
 /// A replica of the first part that does not lead.
-pub(super) fn follower(status: &NodeSnapshot) -> Option<NodeId> {
+pub fn follower(status: &NodeSnapshot) -> Option<NodeId> {
     status.parts.first()?.ready.iter().copied().find(|replica| Some(*replica) != status.leader)
 }
