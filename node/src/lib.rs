@@ -17,6 +17,7 @@ pub mod files;
 pub mod fleet_key;
 pub mod http;
 pub mod identity;
+mod interrupt;
 pub mod network;
 mod refused;
 pub mod store;

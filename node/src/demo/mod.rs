@@ -7,7 +7,6 @@
 
 mod checks;
 mod fleet;
-mod interrupt;
 mod observer;
 mod report;
 mod screen;
@@ -22,11 +21,11 @@ use rocoin_models::bundle_dir::BundleDir;
 use rocoin_models::data::load_idx;
 use rocoin_netsim::harness::{Images, Load, LoadOptions, Mesh, is_redundant};
 
-use self::interrupt::Interrupt;
 use self::observer::Observer;
 pub use self::report::{Report, StepReport};
 use self::screen::Screen;
 use self::steps::Stage;
+use crate::interrupt::Interrupt;
 
 /// From the first process until every part is served.
 const SERVED_WITHIN: Duration = Duration::from_secs(60);

@@ -8,10 +8,10 @@ use rocoin::id::NodeId;
 use rocoin::node::NodeSnapshot;
 use rocoin_netsim::harness::{Load, Mesh, Outcome, is_redundant, is_whole, victims};
 
-use super::interrupt::Interrupt;
 use super::observer::Observer;
 use super::report::StepReport;
 use super::screen::Screen;
+use crate::interrupt::Interrupt;
 
 /// Every step lasts at least so long, so that there are requests to count.
 const STEP_MIN: Duration = Duration::from_secs(6);

@@ -39,6 +39,9 @@ impl Target {
     pub const ALL: [Self; 10] =
         [Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7), Self(8), Self(9), Self(10)];
 
+    /// T10, which has a mesh of its own.
+    pub const OVERHEAD: Self = Self(10);
+
     /// What is measured.
     pub fn what(self) -> &'static str {
         match self.0 {
