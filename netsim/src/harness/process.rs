@@ -267,7 +267,13 @@ impl NodeProcess {
     /// [`HarnessError::Io`].
     pub fn wipe(&mut self) -> Result<(), HarnessError> {
         let state = self.state_dir();
-        fs::remove_dir_all(&state).map_err(io("remove", &state))
+        // What is in it, since the folder itself may be where something is mounted.
+        for entry in fs::read_dir(&state).map_err(io("read", &state))? {
+            let entry = entry.map_err(io("read", &state))?.path();
+            let removed = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
+            removed.map_err(io("remove", &entry))?;
+        }
+        Ok(())
     }
 
     /// The end of its log.

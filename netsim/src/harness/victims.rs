@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 
 use rocoin::id::NodeId;
-use rocoin::node::NodeSnapshot;
+use rocoin::node::{NodeSnapshot, PartSnapshot};
 
-/// Nodes such that each part loses a replica and keeps another; parts that share devices may lose theirs to one kill.
+/// Nodes such that each part loses a planned replica and keeps another; parts that share devices may lose theirs to one kill. What is
+/// left of an older plan is neither hit nor counted on, since it goes by itself.
 pub fn one_per_group(status: &NodeSnapshot) -> BTreeSet<NodeId> {
+    let replicas = |part: &PartSnapshot| part.group.iter().copied().filter(|id| part.ready.contains(id)).collect();
+    let groups: Vec<Vec<NodeId>> = status.parts.iter().map(replicas).collect();
+    let survives =
+        |victims: &BTreeSet<NodeId>| groups.iter().all(|group| group.iter().any(|replica| !victims.contains(replica)));
     let mut victims = BTreeSet::new();
-    let survives = |victims: &BTreeSet<NodeId>| {
-        status.parts.iter().all(|part| part.ready.iter().any(|replica| !victims.contains(replica)))
-    };
-    for part in &status.parts {
-        if part.ready.iter().any(|replica| victims.contains(replica)) {
+    for group in &groups {
+        if group.iter().any(|replica| victims.contains(replica)) {
             continue;
         }
-        for replica in &part.ready {
+        for replica in group {
             victims.insert(*replica);
             if survives(&victims) {
                 break;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rocoin::id::NodeId;
 use rocoin::membership::State;
-use rocoin::node::NodeSnapshot;
+use rocoin::node::{NodeSnapshot, PartSnapshot};
 
 /// Whether nodes are one mesh: they see just each other alive, follow one leader by one plan, and reach every part. `nodes` are their
 /// identities, `statuses` what each of them says.
@@ -39,11 +39,13 @@ pub fn is_whole(nodes: &BTreeSet<NodeId>, statuses: &[&NodeSnapshot], parts: usi
     Ok(())
 }
 
-/// Whether every part has at least two ready replicas, as this node sees it.
+/// Whether every part has at least two planned replicas that are ready, as this node sees it. What is left of an older plan does not
+/// count, since it goes.
 ///
 /// # Errors
 /// What is lacking, for people.
 pub fn is_redundant(status: &NodeSnapshot, parts: usize) -> Result<(), String> {
-    let twice = status.parts.iter().filter(|part| part.ready.len() >= 2).count();
+    let ready = |part: &PartSnapshot| part.group.iter().filter(|member| part.ready.contains(member)).count();
+    let twice = status.parts.iter().filter(|part| ready(part) >= 2).count();
     if twice == parts { Ok(()) } else { Err(format!("{twice} of {parts} parts are held twice")) }
 }

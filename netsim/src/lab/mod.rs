@@ -13,6 +13,7 @@
 )]
 
 mod chart;
+mod disk;
 mod error;
 mod ground;
 pub mod hosts;
@@ -23,6 +24,7 @@ pub mod soak;
 mod starve;
 
 pub use chart::chart;
+pub use disk::SmallDisk;
 pub use error::LabError;
 pub use ground::{Ground, GroundKind};
 pub use leftovers::sweep;

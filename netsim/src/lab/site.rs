@@ -10,7 +10,7 @@ use rocoin::id::NodeId;
 use rocoin::membership::State;
 use rocoin::node::NodeSnapshot;
 
-use super::{Ground, GroundKind, LabError, leftovers};
+use super::{Ground, GroundKind, LabError, SmallDisk, leftovers};
 use crate::harness::{
     EventLog, Images, Load, LoadOptions, Mesh, Moment, NodeOptions, TimedEvent, is_redundant, is_whole,
 };
@@ -53,6 +53,8 @@ pub struct SiteOptions {
     pub ground: GroundKind,
     /// What it serves.
     pub service: Arc<Service>,
+    /// Whether each node's state is on a small disk that can be filled; needs root.
+    pub small_disks: bool,
     /// Whether the nodes are to find out who is alive by plain time-outs.
     pub plain_timeouts: bool,
     /// Set by Ctrl-C: whatever waits ends with [`LabError::Interrupted`].
@@ -70,10 +72,11 @@ impl std::fmt::Debug for SiteOptions {
 /// A mesh that serves. Dropping it ends the nodes and removes all that was made.
 #[derive(Debug)]
 pub struct Site {
-    // Dropped in this order: nodes end before their hosts go.
+    // Dropped in this order: the nodes' folder, then their hosts.
     mesh: Mesh,
     ground: Ground,
     logs: Vec<EventLog>,
+    disks: Vec<SmallDisk>,
     options: SiteOptions,
 }
 
@@ -100,10 +103,13 @@ impl Site {
         leftovers::sweep();
         let ground = Ground::new(options.ground, devices.len())?;
         let mut mesh = Mesh::in_folder(&leftovers::folder_prefix(), &options.service.binary)?;
-        let mut logs = Vec::new();
+        let (mut logs, mut disks) = (Vec::new(), Vec::new());
         for (node, device) in devices.iter_mut().enumerate() {
             let events = mesh.dir().join(format!("{}.events.jsonl", device.name));
             logs.push(EventLog::new(&events));
+            if options.small_disks {
+                disks.push(SmallDisk::mount(&mesh.dir().join(&device.name).join("state"))?);
+            }
             device.flags.extend(["--workers", "1", "--event-file"].map(str::to_owned));
             device.flags.push(events.to_string_lossy().into_owned());
             if options.plain_timeouts {
@@ -117,8 +123,9 @@ impl Site {
             }
         }
         let count = devices.len();
-        mesh.start_all(devices)?;
-        let mut site = Self { mesh, ground, logs, options };
+        let started = mesh.start_all(devices);
+        let mut site = Self { mesh, ground, logs, disks, options };
+        started?;
         site.wait_for_whole("all nodes see each other", |site| site.all_see(count))?;
         site.mesh.deploy(&site.options.service.bundle)?;
         site.wait_for_whole("every part is held twice", Self::recovered)?;
@@ -133,6 +140,11 @@ impl Site {
     /// The processes, to be changed.
     pub fn mesh_mut(&mut self) -> &mut Mesh {
         &mut self.mesh
+    }
+
+    /// A node's small disk, if it has one.
+    pub fn disk(&self, node: usize) -> Option<&SmallDisk> {
+        self.disks.get(node)
     }
 
     /// What they stand on.
@@ -263,6 +275,23 @@ impl Site {
         statuses.iter().try_for_each(|(_, status)| is_redundant(status, self.options.service.parts))
     }
 
+    /// Waits until nothing is left of older plans: each part is ready just where the plan has it. A mesh that is whole gets there by
+    /// itself within some seconds.
+    ///
+    /// # Errors
+    /// [`LabError::Unmeasured`] with what is lacking when time is up.
+    pub fn rest(&mut self) -> Result<(), LabError> {
+        self.wait_for_whole("nothing is left of older plans", |site| {
+            site.recovered()?;
+            let is_left = |(_, status): &(usize, NodeSnapshot)| {
+                let set = |ids: &[NodeId]| ids.iter().copied().collect::<BTreeSet<_>>();
+                status.parts.iter().any(|part| set(&part.group) != set(&part.ready))
+            };
+            let left = site.mesh.statuses().into_iter().find(is_left);
+            left.map_or(Ok(()), |(_, status)| Err(format!("{} has more or less ready than planned", status.name)))
+        })
+    }
+
     /// These nodes are one mesh by what each of them says now.
     ///
     /// # Errors
@@ -378,5 +407,15 @@ impl Site {
     /// [`LabError::Interrupted`].
     pub(super) fn check(&self) -> Result<(), LabError> {
         if self.options.interrupted.load(Ordering::Relaxed) { Err(LabError::Interrupted) } else { Ok(()) }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // Nodes end before their disks go, and those before the folder in which they are mounted.
+        for node in 0..self.nodes() {
+            let _ = self.mesh.node(node).kill();
+        }
+        self.disks.clear();
     }
 }

@@ -195,6 +195,7 @@ impl SiteArgs {
             nodes,
             ground: self.ground()?,
             service: Arc::new(service),
+            small_disks: false,
             plain_timeouts: false,
             interrupted: interrupt.flag(),
             say: Arc::new(|text| eprintln!("{text}")),

@@ -26,7 +26,7 @@ pub(super) fn netns(arguments: &[&str]) -> Result<String, LabError> {
 }
 
 /// Runs a command to its end.
-pub(super) fn run(command: &mut Command, input: &str) -> Result<String, LabError> {
+pub(in crate::lab) fn run(command: &mut Command, input: &str) -> Result<String, LabError> {
     let text = format!("{command:?}").replace('"', "");
     let failed = |output: String| LabError::Command { command: text.clone(), output };
     let mut finish = || -> std::io::Result<Output> {

@@ -19,6 +19,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(super) use self::ip::run;
 pub(super) use self::leftovers::is_abandoned;
 pub use self::leftovers::sweep;
 use self::line::BadLine;
@@ -82,8 +83,10 @@ impl Host {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let count = |way: &str, what: &str| value[0]["stats64"][way][what].as_u64();
         let sum = |what: &str| Some(count("rx", what)? + count("tx", what)?);
-        let traffic = sum("bytes").zip(sum("packets")).map(|(bytes, packets)| Traffic { bytes, packets });
-        traffic.ok_or_else(|| LabError::Unknown(format!("`ip -s -j link` printed no counters: {text}")))
+        let multicast_bytes = self.namespace.within(multicast_bytes)?;
+        let traffic = |(bytes, packets)| Traffic { bytes, packets, multicast_bytes };
+        let counted = sum("bytes").zip(sum("packets")).map(traffic);
+        counted.ok_or_else(|| LabError::Unknown(format!("`ip -s -j link` printed no counters: {text}")))
     }
 }
 
@@ -94,6 +97,21 @@ pub struct Traffic {
     pub bytes: u64,
     /// Frames.
     pub packets: u64,
+    /// Bytes of multicast packets, both families, without the frames' headers; of these the most is finding each other.
+    pub multicast_bytes: u64,
+}
+
+/// What the namespace that this thread is in sent and received by multicast.
+fn multicast_bytes() -> u64 {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
+    // The fourth version's counters are a line of names and a line of numbers.
+    let (netstat, snmp6) = (read("netstat"), read("snmp6"));
+    let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("IpExt:"));
+    let (names, numbers) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let v4 = names.split_whitespace().zip(numbers.split_whitespace());
+    let v6 = snmp6.lines().filter_map(|line| line.split_once(char::is_whitespace));
+    let wanted = ["InMcastOctets", "OutMcastOctets", "Ip6InMcastOctets", "Ip6OutMcastOctets"];
+    v4.chain(v6).filter(|(name, _)| wanted.contains(name)).filter_map(|(_, n)| n.trim().parse::<u64>().ok()).sum()
 }
 
 /// Several hosts and their switch. Dropping it ends what runs on them and removes all of it.

@@ -16,6 +16,7 @@ pub(super) fn measure(site: &mut Site, trials: &Trials) -> Result<Measured, LabE
     let mut after_kill = Series::new("answers whole after the kill", "s");
     let (mut requests, mut undegraded, mut more_than_one, mut notes) = (Requests::default(), 0, 0, Vec::new());
     for trial in 1..=trials.few {
+        site.rest()?;
         let ids = victims::whole_group(&site.status()?);
         let group = site.indices(&ids);
         let rest = others(site, &group);

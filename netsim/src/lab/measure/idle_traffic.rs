@@ -31,11 +31,13 @@ pub(super) fn measure(site: &mut Site, trials: &Trials) -> Result<Measured, LabE
     if site.ground().hosts().is_some() {
         series.push(Series::new("bytes at a node's interface", "B/s").at_most(Statistic::Max, LIMITS.1));
         series.push(Series::new("frames at a node's interface", "1/s"));
+        series.push(Series::new("multicast bytes at a node's interface", "B/s"));
     }
     for (before, after) in before.iter().zip(&after) {
         let mut grown = vec![after.messages - before.messages, after.bytes - before.bytes];
         if let (Some(before), Some(after)) = (before.interface, after.interface) {
-            grown.extend([after.bytes - before.bytes, after.packets - before.packets]);
+            let multicast = after.multicast_bytes - before.multicast_bytes;
+            grown.extend([after.bytes - before.bytes, after.packets - before.packets, multicast]);
         }
         for (series, grown) in series.iter_mut().zip(grown) {
             #[expect(clippy::cast_precision_loss, reason = "counts of a minute")]

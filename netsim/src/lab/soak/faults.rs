@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{FaultEntry, WITNESSES, hurt_max};
 use crate::lab::hosts::{Impairment, Line};
-use crate::lab::{GroundKind, LabError, Site, Starved};
+use crate::lab::{GroundKind, LabError, Site, SmallDisk, Starved};
 use crate::random::Random;
 
 /// A kind of fault.
@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Deaf,
     /// A slow link.
     Slow,
+    /// No byte is free on its disk.
+    FullDisk,
     /// Little processor time.
     Starve,
 }
@@ -37,7 +39,7 @@ impl Kind {
     pub(super) fn draw(random: &mut Random, ground: GroundKind) -> Self {
         const ANYWHERE: [Kind; 7] =
             [Kind::Kill, Kind::Wipe, Kind::Leave, Kind::Freeze, Kind::Cut, Kind::Halves, Kind::Starve];
-        const ON_HOSTS: [Kind; 3] = [Kind::BadLine, Kind::Deaf, Kind::Slow];
+        const ON_HOSTS: [Kind; 4] = [Kind::BadLine, Kind::Deaf, Kind::Slow, Kind::FullDisk];
         let kinds: Vec<Self> = match ground {
             GroundKind::Namespaces => [&ANYWHERE[..], &ON_HOSTS[..]].concat(),
             GroundKind::Loopback => ANYWHERE.to_vec(),
@@ -64,6 +66,7 @@ impl Kind {
             Self::BadLine => "on a bad line",
             Self::Deaf => "deaf",
             Self::Slow => "on a slow link",
+            Self::FullDisk => "with a full disk",
             Self::Starve => "starved",
         }
     }
@@ -140,6 +143,7 @@ impl Faults {
                 impair(site, node, Impairment { received, ..Impairment::default() })?;
             }
             Kind::Slow => limit(site, node, Some(2_000_000))?,
+            Kind::FullDisk => site.disk(node).map_or(Ok(()), SmallDisk::fill)?,
             Kind::Starve => {
                 let pids: Vec<u32> = site.mesh().nodes()[node].pid().into_iter().collect();
                 starved = Some(Starved::new(&pids));
@@ -177,6 +181,7 @@ impl Faults {
             Kind::Cut | Kind::Halves => rejoin(site)?,
             Kind::BadLine | Kind::Deaf => impair(site, node, Impairment::default())?,
             Kind::Slow => limit(site, node, None)?,
+            Kind::FullDisk => site.disk(node).map_or(Ok(()), SmallDisk::free)?,
             Kind::Starve => {}
         }
         Ok(())

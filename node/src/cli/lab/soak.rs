@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
-use rocoin_netsim::lab::Site;
 use rocoin_netsim::lab::soak::{self, SoakOptions, SoakReport};
+use rocoin_netsim::lab::{GroundKind, Site};
 use serde_json::json;
 
 use super::SiteArgs;
@@ -42,7 +42,8 @@ pub(super) struct SoakArgs {
 /// Runs the soak; the exit code says whether everything held that had to.
 pub(super) fn run(args: &SoakArgs) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    let options = args.site.options(args.nodes, &Interrupt::listen()?)?;
+    let mut options = args.site.options(args.nodes, &Interrupt::listen()?)?;
+    options.small_disks = options.ground == GroundKind::Namespaces;
     let mut site = Site::start(options)?;
     let seconds = |s: f64| Duration::try_from_secs_f64(s).context("--minutes and --every are numbers above 0");
     let (time, every) = (seconds(args.minutes * 60.0)?, seconds(args.every)?);
