@@ -1,7 +1,7 @@
 //! A mesh that serves a bundle, stands on some ground, is watched, and can be hurt.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -57,6 +57,8 @@ pub struct SiteOptions {
     pub small_disks: bool,
     /// Whether the nodes are to find out who is alive by plain time-outs.
     pub plain_timeouts: bool,
+    /// Where the nodes' logs and event files are kept at the end; a mesh that follows writes over them.
+    pub logs: Option<PathBuf>,
     /// Set by Ctrl-C: whatever waits ends with [`LabError::Interrupted`].
     pub interrupted: Arc<AtomicBool>,
     /// Told how things go, for people.
@@ -403,6 +405,22 @@ impl Site {
         }
     }
 
+    /// What cannot be copied is said, and missing.
+    fn keep_logs(&self, folder: &Path) {
+        for node in self.mesh.nodes() {
+            let name = node.name();
+            for (from, to) in [
+                (node.dir().join("log"), format!("{name}.log")),
+                (self.mesh.dir().join(format!("{name}.events.jsonl")), format!("{name}.events.jsonl")),
+            ] {
+                let copied = std::fs::create_dir_all(folder).and_then(|()| std::fs::copy(&from, folder.join(&to)));
+                if let Err(error) = copied {
+                    self.say(&format!("cannot keep {to} in {}: {error}", folder.display()));
+                }
+            }
+        }
+    }
+
     /// # Errors
     /// [`LabError::Interrupted`].
     pub(super) fn check(&self) -> Result<(), LabError> {
@@ -415,6 +433,9 @@ impl Drop for Site {
         // Nodes end before their disks go, and those before the folder in which they are mounted.
         for node in 0..self.nodes() {
             let _ = self.mesh.node(node).kill();
+        }
+        if let Some(folder) = &self.options.logs {
+            self.keep_logs(folder);
         }
         self.disks.clear();
     }

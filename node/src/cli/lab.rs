@@ -69,6 +69,9 @@ struct SiteArgs {
     /// Of all chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Keep the nodes' logs and events in this folder
+    #[arg(long, value_name = "DIR")]
+    logs: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -196,6 +199,7 @@ impl SiteArgs {
             ground: self.ground()?,
             service: Arc::new(service),
             small_disks: false,
+            logs: self.logs.clone(),
             plain_timeouts: false,
             interrupted: interrupt.flag(),
             say: Arc::new(|text| eprintln!("{text}")),
