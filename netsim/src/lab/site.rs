@@ -221,6 +221,11 @@ impl Site {
     /// # Errors
     /// [`LabError`].
     pub fn cut(&self, node: usize) -> Result<Moment, LabError> {
+        if let Some(hosts) = self.ground.hosts() {
+            let at = Moment::now();
+            hosts.cut(&[node])?;
+            return Ok(at);
+        }
         let others: Vec<usize> = (0..self.nodes()).filter(|other| *other != node).collect();
         self.part(&[&others, &[node]])
     }

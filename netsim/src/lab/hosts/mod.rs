@@ -128,6 +128,7 @@ struct Port {
     /// `None`: cut off.
     island: Option<usize>,
     bad_line: Option<BadLine>,
+    is_limited: bool,
 }
 
 impl Hosts {
@@ -219,13 +220,16 @@ impl Hosts {
     /// # Errors
     /// [`LabError::Command`].
     pub fn limit_rate(&self, host: usize, bits_per_s: Option<u64>) -> Result<(), LabError> {
+        let namespace = self.host(host)?.namespace.name();
+        let was_limited =
+            std::mem::replace(&mut self.ports().entry(host).or_default().is_limited, bits_per_s.is_some());
         let port = port_name(host);
-        for (namespace, device) in [(self.host(host)?.namespace.name(), "eth0"), (self.switch.name(), &port)] {
+        for (namespace, device) in [(namespace, "eth0"), (self.switch.name(), &port)] {
             if let Some(rate) = bits_per_s {
                 let (rate, burst, latency) = (format!("{rate}bit"), BURST_BYTES.to_string(), format!("{QUEUE_MS}ms"));
                 let limit = ["root", "tbf", "rate", &rate, "burst", &burst, "latency", &latency];
                 ip::tc(namespace, &[&["qdisc", "replace", "dev", device], &limit[..]].concat())?;
-            } else if ip::tc(namespace, &["qdisc", "show", "dev", device])?.contains("tbf") {
+            } else if was_limited {
                 ip::tc(namespace, &["qdisc", "del", "dev", device, "root"])?;
             }
         }
@@ -285,15 +289,17 @@ impl Hosts {
     }
 
     fn attach(&self, hosts: &[usize], island: Option<usize>) -> Result<(), LabError> {
-        let mut ports = self.ports();
+        // All in one go, since each command takes its time on a busy machine.
+        let (mut ports, mut script) = (self.ports(), String::new());
+        let to = island.map_or("nomaster".to_owned(), |island| format!("master br{island}"));
         for host in hosts {
             self.host(*host)?;
             let port = ports.entry(*host).or_default();
             let device = port.bad_line.as_ref().map_or_else(|| port_name(*host), |line| line.far_end().to_owned());
-            self.to_island(&device, island)?;
+            script += &format!("link set {device} {to}\n");
             port.island = island;
         }
-        Ok(())
+        ip::batch(self.switch.name(), &script)
     }
 
     fn to_island(&self, device: &str, island: Option<usize>) -> Result<(), LabError> {
