@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Count, LabError, Measured, PATIENCE, Requests, Series, Site, Statistic, Trials, noted_first, others};
-use super::{epochs, reasons};
+use super::{agrees, reasons};
 use crate::harness::{Moment, victims};
 
 /// From the verdict over the last of the group, s.
@@ -41,7 +41,7 @@ pub(super) fn measure(site: &mut Site, trials: &Trials) -> Result<Measured, LabE
         after_verdict.push(healed.map(|healed| healed.saturating_sub(verdict).as_secs_f64()));
         requests.add(&outcomes);
         notes.extend(reasons(&outcomes));
-        more_than_one += usize::from(epochs(site, &rest).len() != 1);
+        more_than_one += usize::from(!agrees(site, &rest)?);
         site.say(&format!(
             "T9 {trial}/{}: {} killed, whole after {:.2} s, verdict after {:.2} s",
             trials.few,

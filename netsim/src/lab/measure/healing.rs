@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Count, LabError, Measured, Requests, Series, Site, Statistic, Trials, epochs, reasons};
+use super::{Count, LabError, Measured, Requests, Series, Site, Statistic, Trials, agrees, reasons};
 
 /// From the healing, s.
 const LIMIT_S: f64 = 4.0;
@@ -42,7 +42,7 @@ pub(super) fn measure(site: &mut Site, trials: &Trials) -> Result<Measured, LabE
         let outcomes = load.stop();
         requests.add(&outcomes);
         notes.extend(reasons(&outcomes));
-        more_than_one += usize::from(epochs(site, &all).len() != 1);
+        more_than_one += usize::from(!agrees(site, &all)?);
         site.say(&format!("T5 {trial}/{}: one mesh {}", trials.few, super::measured_s(took)));
         site.restore()?;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Count, LabError, Measured, PATIENCE, Requests, Series, Site, Statistic, Trials, epochs, leader};
+use super::{Count, LabError, Measured, PATIENCE, Requests, Series, Site, Statistic, Trials, agrees, epochs, leader};
 use super::{noted_first, others, reasons};
 
 /// From the first verdict that the leader is down, s.
@@ -42,7 +42,7 @@ pub(super) fn measure(site: &mut Site, trials: &Trials) -> Result<Measured, LabE
         let outcomes = load.stop();
         requests.add(&outcomes);
         notes.extend(reasons(&outcomes));
-        more_than_one += usize::from(epochs(site, &rest).len() != 1);
+        more_than_one += usize::from(!agrees(site, &rest)?);
         let text = format!("T6 {trial}/{}: new plan {} after the verdict", trials.many, super::measured_s(took));
         site.say(&format!("{text}, adopted {} after the kill", super::measured_s(everywhere)));
         site.restore()?;

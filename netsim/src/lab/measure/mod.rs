@@ -209,6 +209,12 @@ fn epochs(site: &Site, nodes: &[usize]) -> BTreeSet<Option<String>> {
     statuses.into_iter().filter(|(node, _)| nodes.contains(node)).map(|(_, status)| status.epoch).collect()
 }
 
+/// Whether these nodes come to have one epoch: one plan may just be on its way when a measurement ends.
+fn agrees(site: &mut Site, nodes: &[usize]) -> Result<bool, LabError> {
+    let one = site.watch(PATIENCE, |site| Ok((epochs(site, nodes).len() == 1).then_some(())))?;
+    Ok(one.is_some())
+}
+
 /// How many requests there were, and of those how many were degraded, failed or retried.
 #[derive(Debug, Clone, Copy, Default)]
 struct Requests {
