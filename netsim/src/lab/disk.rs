@@ -76,7 +76,7 @@ mod tests {
         let disk = match SmallDisk::mount(&dir.path().join("state")) {
             Ok(disk) => disk,
             Err(reason) => {
-                println!("skipped: nothing can be mounted here: {reason}");
+                eprintln!("skipped: nothing can be mounted here: {reason}");
                 return;
             }
         };

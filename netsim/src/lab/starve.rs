@@ -219,7 +219,7 @@ mod tests {
                 drop(group);
                 assert!(!folder.exists() && sleeper.try_wait().unwrap().is_none());
             }
-            Err(reason) => println!("skipped: no cgroups here: {reason}"),
+            Err(reason) => eprintln!("skipped: no cgroups here: {reason}"),
         }
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();

@@ -14,7 +14,7 @@ fn hosts(count: usize) -> Option<Hosts> {
     match Hosts::available() {
         Ok(()) => Some(Hosts::new(count).unwrap()),
         Err(reason) => {
-            println!("skipped: {reason}");
+            eprintln!("skipped: {reason}");
             None
         }
     }
