@@ -2,13 +2,20 @@
 //!
 //! The interface counts all there is: frames with their headers, acknowledgements, encryption, multicast and the address topic.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rocoin::node::NodeSnapshot;
 
 use super::{LabError, Measured, Series, Site, Statistic, Trials};
 use crate::lab::hosts::Traffic;
 
 /// Messages and bytes a second.
 const LIMITS: (f64, f64) = (20.0, 4096.0);
+
+/// Nobody fetches any more if nothing came between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// What is kept beside the plan is fetched within this.
+const FETCHED_WITHIN: Duration = Duration::from_secs(90);
 
 /// One node's counters.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +26,8 @@ struct Counted {
 }
 
 pub(super) fn measure(site: &mut Site, trials: &Trials) -> Result<Measured, LabError> {
+    site.rest()?;
+    wait_for_fetching(site)?;
     site.say(&format!("T4 idle for {} s", trials.idle.as_secs()));
     let start = Instant::now();
     let before = count(site)?;
@@ -46,6 +55,19 @@ pub(super) fn measure(site: &mut Site, trials: &Trials) -> Result<Measured, LabE
     }
     let notes = vec![format!("one value a node, over {seconds:.0} s")];
     Ok(Measured { series, notes, ..Measured::on(site, 4) })
+}
+
+/// Waits until nobody fetches what it keeps on its disk beside the plan.
+fn wait_for_fetching(site: &mut Site) -> Result<(), LabError> {
+    let mut before = None;
+    let done = site.watch(FETCHED_WITHIN, |site| {
+        let fetched = |status: &NodeSnapshot| status.counters.get("network_bulk_received").copied().unwrap_or(0);
+        let now: u64 = site.mesh().statuses().iter().map(|(_, status)| fetched(status)).sum();
+        let is_over = before.replace(now) == Some(now);
+        site.pause(LOOK_EVERY)?;
+        Ok(is_over.then_some(()))
+    })?;
+    done.ok_or_else(|| LabError::Unmeasured("the nodes go on fetching".to_owned()))
 }
 
 fn count(site: &Site) -> Result<Vec<Counted>, LabError> {
