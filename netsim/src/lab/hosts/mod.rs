@@ -144,7 +144,7 @@ impl Hosts {
         if Command::new("ip").arg("-V").output().is_err() {
             return lacks("there is no program `ip`; install iproute2");
         }
-        if let Err(error) = Namespace::new(&format!("{PREFIX}-{}-probe", std::process::id())) {
+        if let Err(error) = Namespace::new(&format!("{}-probe", next_prefix())) {
             return lacks(&format!("this machine makes no network namespaces: {error}"));
         }
         Ok(())
@@ -155,13 +155,12 @@ impl Hosts {
     /// # Errors
     /// [`LabError::Unavailable`], or what the system says; nothing is left of it then.
     pub fn new(count: usize) -> Result<Self, LabError> {
-        static SERIAL: AtomicUsize = AtomicUsize::new(0);
         Self::available()?;
         if count > HOSTS_MAX {
             return Err(LabError::Unknown(format!("{count} hosts; {HOSTS_MAX} are the most")));
         }
         sweep();
-        let prefix = format!("{PREFIX}-{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
+        let prefix = next_prefix();
         let switch = Namespace::new(&format!("{prefix}-switch"))?;
         let mut script = "link set lo up\n".to_owned();
         for island in 0..ISLANDS {
@@ -314,6 +313,12 @@ impl Hosts {
     fn ports(&self) -> MutexGuard<'_, BTreeMap<usize, Port>> {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How the names of the next namespaces begin: this process, and a number that is new each time.
+fn next_prefix() -> String {
+    static SERIAL: AtomicUsize = AtomicUsize::new(0);
+    format!("{PREFIX}-{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed))
 }
 
 /// What the switch calls a host's port.
