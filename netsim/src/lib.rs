@@ -1,9 +1,10 @@
 //! The nodes of the program, many at once: in a deterministic world of faults, and as real processes on this machine.
 //!
 //! [`world`] drives the very `rocoin::Node` of the devices in virtual time; [`harness`] starts, stops, kills, freezes, blocks and
-//! observes processes, for the demo, the tests and the lab.
+//! observes processes, for the demo, the tests and the lab; the lab gives them hosts on a network that can be
+//! made bad, and measures them.
 //!
-//! Deliberately absent: any rule of the protocol; a clock, outside the harness.
+//! Deliberately absent: any rule of the protocol; a clock, outside the harness and the lab.
 
 pub mod burst;
 pub mod fact;
@@ -11,6 +12,8 @@ pub mod fault;
 pub mod harness;
 pub mod history;
 pub mod invariant;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+pub mod lab;
 pub mod model;
 pub mod physics;
 pub mod picture;

@@ -39,7 +39,7 @@ impl Detector {
         match self {
             Self::LocalHealth => ours,
             Self::WithoutIt => Config { health_max: 1, ..ours },
-            Self::PlainTimeouts => Config { health_max: 1, indirect_probes: 0, suspicion_max_mult: 1, ..ours },
+            Self::PlainTimeouts => ours.with_plain_timeouts(),
         }
     }
 }

@@ -124,6 +124,12 @@ pub struct Settings {
     /// Write id, addresses and process id there as JSON once this node listens
     #[arg(long, env = "ROCOIN_ANNOUNCE_FILE", value_name = "FILE")]
     pub announce_file: Option<PathBuf>,
+    /// Append what happens, with the time, to this file as lines of JSON (for measurements)
+    #[arg(long, env = "ROCOIN_EVENT_FILE", value_name = "FILE")]
+    pub event_file: Option<PathBuf>,
+    /// Find out who is alive by plain time-outs, without local health and without asking others: worse, and there to be measured
+    #[arg(long, env = "ROCOIN_PLAIN_TIMEOUTS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub plain_timeouts: Option<bool>,
 }
 
 /// Where a node listens.
@@ -184,6 +190,10 @@ pub struct Config {
     pub fault_injection: bool,
     /// Where to write who and where this node is.
     pub announce_file: Option<PathBuf>,
+    /// Where to write what happens.
+    pub event_file: Option<PathBuf>,
+    /// Whether the failure detector is to do without what makes it good.
+    pub plain_timeouts: bool,
 }
 
 impl Settings {
@@ -228,6 +238,8 @@ impl Settings {
             emulate_flops_per_s: self.emulate_flops_per_s.or(lower.emulate_flops_per_s),
             fault_injection: self.fault_injection.or(lower.fault_injection),
             announce_file: self.announce_file.or(lower.announce_file),
+            event_file: self.event_file.or(lower.event_file),
+            plain_timeouts: self.plain_timeouts.or(lower.plain_timeouts),
         }
     }
 
@@ -291,6 +303,8 @@ impl Settings {
             emulate_flops_per_s: self.emulate_flops_per_s,
             fault_injection,
             announce_file: self.announce_file,
+            event_file: self.event_file,
+            plain_timeouts: self.plain_timeouts.unwrap_or(false),
         };
         config.check()?;
         Ok(config)

@@ -17,6 +17,7 @@ use crate::actor::{self, CONTROL_MAILBOX, DATA_MAILBOX, Hands, Mailboxes, NodeHa
 use crate::calibration;
 use crate::clock::Clock;
 use crate::config::{Config, Listen};
+use crate::events;
 use crate::files::{FileError, read_secret};
 use crate::fleet_key::FleetKey;
 use crate::network::{self, Deliver, FaultSwitch, NetworkConfig, NetworkCounters, NetworkError, NetworkHandle};
@@ -119,6 +120,9 @@ impl Device {
         let (faults, counters) = (network.faults.clone(), network.counters.clone());
         let hands = Hands { network, store: disk, workers };
         let node = actor::start(node, clock, hands, mailboxes);
+        if let Some(path) = &config.event_file {
+            events::record(path, node.events()).await?;
+        }
         tokio::spawn(remember(state, known));
         let id = boot.identity.node();
         Ok(DeviceHandle { id, capability, node, store, faults, counters, addresses, http, http_token, http_listener })
@@ -227,6 +231,9 @@ fn start(
     settings.replica.workers = config.workers;
     settings.deployment.memory_bytes_max = capability.memory_bytes;
     settings.deployment.storage_bytes_max = config.storage_bytes_max.unwrap_or(settings.deployment.storage_bytes_max);
+    if config.plain_timeouts {
+        settings.membership = settings.membership.with_plain_timeouts();
+    }
     settings.leadership.min_members = config.min_members;
     settings.leadership.plan = config.plan.clone();
     let record = Record {

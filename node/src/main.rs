@@ -24,6 +24,8 @@ enum Command {
     Plan(cli::plan::PlanArgs),
     Distill(Box<cli::distill::DistillArgs>),
     Sim(cli::sim::SimArgs),
+    #[cfg(all(feature = "lab", target_os = "linux"))]
+    Lab(cli::lab::LabArgs),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Command::Status(args) => cli::status::run(&args).map(done),
         Command::Plan(args) => cli::plan::run(&args),
         Command::Sim(args) => cli::sim::run(&args),
+        #[cfg(all(feature = "lab", target_os = "linux"))]
+        Command::Lab(args) => cli::lab::run(&args),
         Command::Distill(args) => cli::distill::run(*args).map(done),
     };
     result.unwrap_or_else(|error| cli::failed(&error))

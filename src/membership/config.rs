@@ -41,6 +41,15 @@ pub struct Config {
     pub bugs: Bugs,
 }
 
+impl Config {
+    /// The failure detector without what makes it good: no local health, nobody asked to ping in our stead, and no longer wait for a
+    /// suspicion that nobody confirms. For comparison alone.
+    #[must_use]
+    pub fn with_plain_timeouts(self) -> Self {
+        Self { health_max: 1, indirect_probes: 0, suspicion_max_mult: 1, ..self }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

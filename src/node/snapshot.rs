@@ -41,7 +41,8 @@ pub struct NodeSnapshot {
     pub queued_jobs: usize,
     /// Whether it is leaving.
     pub draining: bool,
-    /// What its machines counted since it started, as `machine_what`: `coordinator_failovers`, say.
+    /// What its machines counted since it started, as `machine_what`: `coordinator_failovers`, say. The shell adds what went over
+    /// the links, as `network_lane_what`.
     pub counters: BTreeMap<String, u64>,
 }
 

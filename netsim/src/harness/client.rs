@@ -1,11 +1,15 @@
 //! A client of one node's HTTP interface.
 
+use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rocoin::node::NodeSnapshot;
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Response;
+
+use super::Place;
 
 /// Beyond a request's own deadline, for the way there and back.
 const GRACE: Duration = Duration::from_millis(500);
@@ -76,6 +80,10 @@ pub struct Reply {
     pub replicas: Vec<String>,
     /// As `term.leader.sequence`.
     pub epoch: Option<String>,
+    /// For each part used, when its answer had come to the node that was asked, after the request had.
+    pub after: Vec<Duration>,
+    /// For each part used, how long its student ran.
+    pub run: Vec<Duration>,
     /// From the call to the answer, as this client saw it.
     pub took: Duration,
 }
@@ -92,7 +100,9 @@ impl Reply {
 pub struct Client {
     agent: Agent,
     base: String,
+    name: String,
     token: Option<String>,
+    place: Option<Arc<dyn Place>>,
 }
 
 impl Client {
@@ -101,12 +111,25 @@ impl Client {
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(CALL_TIMEOUT)).build();
         let base = address.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Self { agent: agent.into(), base, token }
+        Self { agent: agent.into(), name: base.clone(), base, token, place: None }
+    }
+
+    /// The same, but called from there.
+    #[must_use]
+    pub fn within(mut self, place: Option<Arc<dyn Place>>) -> Self {
+        self.name = place.as_ref().map_or_else(|| self.base.clone(), |place| format!("{} in {place:?}", self.base));
+        self.place = place;
+        self
     }
 
     /// The node's URL.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// What tells this node from others: its URL, and where it runs.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What the node knows.
@@ -148,6 +171,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn deploy(&self, tar: &[u8], timeout: Duration) -> Result<Value, ClientError> {
+        let _there = self.enter()?;
         let request = self.authorized(self.agent.post(self.url("/api/bundles")));
         let request = request.config().timeout_global(Some(timeout)).build();
         self.read(request.header("Content-Type", "application/x-tar").send(tar))
@@ -174,18 +198,27 @@ impl Client {
             parts_missing: numbers(&parameters["parts_missing"])?,
             replicas: serde_json::from_value(parameters["replicas"].clone()).ok()?,
             epoch: parameters["epoch"].as_str().map(str::to_owned),
+            after: numbers(&parameters["after_us"])?.into_iter().map(Duration::from_micros).collect(),
+            run: numbers(&parameters["run_us"])?.into_iter().map(Duration::from_micros).collect(),
             logits,
             took,
         })
     }
 
     fn get(&self, path: &str) -> Result<Value, ClientError> {
+        let _there = self.enter()?;
         self.read(self.authorized(self.agent.get(self.url(path))).call())
     }
 
     fn post(&self, path: &str, body: &Value, timeout: Duration) -> Result<Value, ClientError> {
+        let _there = self.enter()?;
         let request = self.authorized(self.agent.post(self.url(path)));
         self.read(request.config().timeout_global(Some(timeout)).build().send_json(body))
+    }
+
+    fn enter(&self) -> Result<Option<Box<dyn Any>>, ClientError> {
+        let entered = self.place.as_ref().map(|place| place.enter()).transpose();
+        entered.map_err(|e| ClientError::Unreachable { url: self.base.clone(), reason: e.to_string() })
     }
 
     fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {

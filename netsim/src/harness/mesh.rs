@@ -10,7 +10,7 @@ use rocoin::node::NodeSnapshot;
 use tempfile::TempDir;
 
 use super::process::io;
-use super::{HarnessError, NodeOptions, NodeProcess, wait_until};
+use super::{Client, HarnessError, NodeOptions, NodeProcess, wait_until};
 
 /// Nodes on this machine. Dropping it kills them and removes their folders.
 #[derive(Debug)]
@@ -26,8 +26,15 @@ impl Mesh {
     /// # Errors
     /// If there is no room for a folder, or the program does not run.
     pub fn new(binary: &Path) -> Result<Self, HarnessError> {
-        let dir =
-            tempfile::Builder::new().prefix("rocoin-mesh-").tempdir().map_err(io("create", Path::new("a folder")))?;
+        Self::in_folder("rocoin-mesh-", binary)
+    }
+
+    /// The same, in a temporary folder whose name begins so.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn in_folder(prefix: &str, binary: &Path) -> Result<Self, HarnessError> {
+        let dir = tempfile::Builder::new().prefix(prefix).tempdir().map_err(io("create", Path::new("a folder")))?;
         let mesh = Self { nodes: Vec::new(), binary: binary.to_owned(), dir };
         let key = mesh.fleet_key();
         mesh.run(&["fleet", "init", "--key-file", &key.to_string_lossy()])?;
@@ -103,6 +110,19 @@ impl Mesh {
         self.nodes.iter().enumerate().filter(|(_, node)| node.is_well())
     }
 
+    /// Clients of all well nodes.
+    ///
+    /// # Errors
+    /// [`HarnessError::NotRunning`] if one has not announced itself yet.
+    pub fn clients(&self) -> Result<Vec<Client>, HarnessError> {
+        self.well().map(|(_, node)| node.client()).collect()
+    }
+
+    /// What all well nodes know, by index; one that does not answer is left out.
+    pub fn statuses(&self) -> Vec<(usize, NodeSnapshot)> {
+        self.well().filter_map(|(i, node)| Some((i, node.status().ok()?))).collect()
+    }
+
     /// Gives the bundle in a folder to the mesh by `rocoin deploy`, which waits until it is served.
     ///
     /// # Errors
@@ -110,7 +130,7 @@ impl Mesh {
     pub fn deploy(&self, bundle: &Path) -> Result<String, HarnessError> {
         let (_, node) = self.well().next().ok_or_else(|| HarnessError::NotRunning("any".to_owned()))?;
         let http = node.announcement()?.http.clone();
-        self.run(&["deploy", &bundle.to_string_lossy(), "--node", &http])
+        self.printed(node.command(), &["deploy", &bundle.to_string_lossy(), "--node", &http])
     }
 
     /// Blocks everything between the sides, both ways, silently.
@@ -172,7 +192,11 @@ impl Mesh {
     /// # Errors
     /// [`HarnessError::Command`] if it fails.
     pub fn run(&self, arguments: &[&str]) -> Result<String, HarnessError> {
-        let output = Command::new(&self.binary).args(arguments).output().map_err(io("run", &self.binary))?;
+        self.printed(Command::new(&self.binary), arguments)
+    }
+
+    fn printed(&self, mut command: Command, arguments: &[&str]) -> Result<String, HarnessError> {
+        let output = command.args(arguments).output().map_err(io("run", &self.binary))?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() {
             return Ok(printed);

@@ -7,14 +7,23 @@
 
 mod client;
 mod error;
+mod events;
+mod load;
 mod mesh;
 mod options;
+mod place;
 mod process;
+pub mod victims;
 mod wait;
+mod whole;
 
 pub use client::{Client, ClientError, Question, Reply};
 pub use error::HarnessError;
+pub use events::{EventLog, Moment, TimedEvent};
+pub use load::{Answered, Images, Load, LoadOptions, Outcome};
 pub use mesh::Mesh;
 pub use options::NodeOptions;
+pub use place::Place;
 pub use process::{Announcement, NodeProcess};
 pub use wait::wait_until;
+pub use whole::{is_redundant, is_whole};

@@ -1,5 +1,9 @@
 //! What one node of a mesh is started with.
 
+use std::sync::Arc;
+
+use super::Place;
+
 /// What one node of a mesh is started with, beside what the harness gives each (state folder, key, ports).
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -13,12 +17,24 @@ pub struct NodeOptions {
     pub flags: Vec<String>,
     /// Whether it is told the addresses of the nodes that run when it starts.
     pub seeded: bool,
+    /// Whether it finds and is found by multicast.
+    pub mdns: bool,
+    /// Where it runs; it then listens on every interface that is there. `None`: on this machine, on loopback alone.
+    pub place: Option<Arc<dyn Place>>,
 }
 
 impl NodeOptions {
     /// A node like this machine, that is told of the others.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), emulate_flops_per_s: None, memory_bytes: None, flags: Vec::new(), seeded: true }
+        Self {
+            name: name.to_owned(),
+            emulate_flops_per_s: None,
+            memory_bytes: None,
+            flags: Vec::new(),
+            seeded: true,
+            mdns: false,
+            place: None,
+        }
     }
 
     pub(super) fn to_flags(&self) -> Vec<String> {
@@ -28,6 +44,12 @@ impl NodeOptions {
         }
         if let Some(bytes) = self.memory_bytes {
             flags.extend(["--memory-bytes".to_owned(), bytes.to_string()]);
+        }
+        if !self.mdns {
+            flags.push("--no-mdns".to_owned());
+        }
+        if self.place.is_none() && !self.flags.iter().any(|flag| flag == "--listen") {
+            flags.extend(["--listen", "/ip4/127.0.0.1/tcp/0"].map(str::to_owned));
         }
         flags.extend(self.flags.iter().cloned());
         flags

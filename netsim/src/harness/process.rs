@@ -67,7 +67,7 @@ impl NodeProcess {
         let _ = fs::remove_file(&announce);
         let log = File::options().create(true).append(true).open(self.log_file()).map_err(io("open", &self.dir))?;
         let errors = log.try_clone().map_err(io("open", &self.dir))?;
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command
             .arg("node")
             .arg("--state-dir")
@@ -76,15 +76,15 @@ impl NodeProcess {
             .arg(&self.fleet_key)
             .arg("--announce-file")
             .arg(&announce)
-            .args(["--http", "127.0.0.1:0", "--no-mdns", "--stop-with-stdin"])
+            .args(["--http", "127.0.0.1:0", "--stop-with-stdin"])
             .args(self.options.to_flags())
             .env("ROCOIN_LOG", std::env::var("ROCOIN_LOG").unwrap_or_else(|_| "info".to_owned()))
             .stdin(Stdio::piped())
             .stdout(log)
             .stderr(errors)
             .process_group(0); // Ctrl-C at a terminal is for us alone
-        if !self.options.flags.iter().any(|flag| flag == "--listen") {
-            command.args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
+        for inherited in ["ROCOIN_PEERS", "ROCOIN_NO_MDNS", "ROCOIN_CONFIG"] {
+            command.env_remove(inherited);
         }
         for peer in peers {
             command.args(["--peer", peer]);
@@ -144,6 +144,19 @@ impl NodeProcess {
         self.announcement.as_ref().ok_or_else(|| HarnessError::NotRunning(self.options.name.clone()))
     }
 
+    /// The program, to be run where this node runs.
+    pub fn command(&self) -> Command {
+        match &self.options.place {
+            Some(place) => place.command(&self.binary),
+            None => Command::new(&self.binary),
+        }
+    }
+
+    /// The process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Its identity.
     ///
     /// # Errors
@@ -157,7 +170,7 @@ impl NodeProcess {
     /// # Errors
     /// [`HarnessError::NotRunning`] if it was never started.
     pub fn client(&self) -> Result<Client, HarnessError> {
-        Ok(Client::new(&self.announcement()?.http, None))
+        Ok(Client::new(&self.announcement()?.http, None).within(self.options.place.clone()))
     }
 
     /// What it knows.
@@ -228,9 +241,19 @@ impl NodeProcess {
 
     /// Resident memory of the process, bytes; `None` where the kernel does not say.
     pub fn resident_bytes(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.as_ref()?.id())).ok()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
+    /// Open descriptors of the process; `None` where the kernel does not say.
+    pub fn descriptors(&self) -> Option<usize> {
+        Some(fs::read_dir(format!("/proc/{}/fd", self.pid()?)).ok()?.count())
+    }
+
+    /// The folder that holds its state folder and its log.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Its state folder.
@@ -244,7 +267,13 @@ impl NodeProcess {
     /// [`HarnessError::Io`].
     pub fn wipe(&mut self) -> Result<(), HarnessError> {
         let state = self.state_dir();
-        fs::remove_dir_all(&state).map_err(io("remove", &state))
+        // What is in it, since the folder itself may be where something is mounted.
+        for entry in fs::read_dir(&state).map_err(io("read", &state))? {
+            let entry = entry.map_err(io("read", &state))?.path();
+            let removed = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
+            removed.map_err(io("remove", &entry))?;
+        }
+        Ok(())
     }
 
     /// The end of its log.

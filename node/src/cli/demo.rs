@@ -38,7 +38,8 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(if report.unmet.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn ready_made() -> anyhow::Result<PathBuf> {
+/// The bundle that a checkout has.
+pub(super) fn ready_made() -> anyhow::Result<PathBuf> {
     let here = PathBuf::from(BUNDLE);
     let checkout = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../")).join(BUNDLE);
     for bundle in [here, checkout] {

@@ -5,8 +5,11 @@ pub mod deploy;
 pub mod distill;
 pub mod fleet;
 pub mod infer;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+pub mod lab;
 pub mod node;
 pub mod plan;
+mod provenance;
 pub mod sim;
 pub mod status;
 mod target;

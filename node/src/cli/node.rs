@@ -68,6 +68,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
     let api = Api {
         node: device.node.clone(),
         store: device.store.clone(),
+        network: device.counters.clone(),
         faults: device.faults.clone(),
         token: device.http_token.clone(),
         limits: Limits::default(),

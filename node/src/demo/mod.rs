@@ -7,13 +7,10 @@
 
 mod checks;
 mod fleet;
-mod interrupt;
-mod load;
 mod observer;
 mod report;
 mod screen;
 mod steps;
-mod victims;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,14 +19,13 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use rocoin_models::bundle_dir::BundleDir;
 use rocoin_models::data::load_idx;
-use rocoin_netsim::harness::Mesh;
+use rocoin_netsim::harness::{Images, Load, LoadOptions, Mesh, is_redundant};
 
-use self::interrupt::Interrupt;
-use self::load::{Images, Load};
 use self::observer::Observer;
 pub use self::report::{Report, StepReport};
 use self::screen::Screen;
 use self::steps::Stage;
+use crate::interrupt::Interrupt;
 
 /// From the first process until every part is served.
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
@@ -50,7 +46,7 @@ pub struct DemoOptions {
 pub fn run(options: &DemoOptions) -> anyhow::Result<Report> {
     let interrupt = Interrupt::listen()?;
     let bundle = BundleDir::open(&options.bundle)?;
-    let images = Arc::new(images(&options.bundle, &bundle)?);
+    let images = Arc::new(test_images(&options.bundle, &bundle)?);
     let screen = Screen::new(options.table);
     screen.say(&format!(
         "Starting {} nodes of unequal speed with the bundle {} {} ({} parts) …",
@@ -65,19 +61,20 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<Report> {
     mesh.deploy(&options.bundle)?;
     let parts = bundle.manifest().parts.len();
     mesh.wait("every part is held twice", SERVED_WITHIN, |status| {
-        if interrupt.check().is_err() { Ok(()) } else { steps::is_redundant(status, parts) }
+        if interrupt.check().is_err() { Ok(()) } else { is_redundant(status, parts) }
     })?;
     interrupt.check()?;
-    let load = Load::start(Arc::clone(&images), bundle.manifest().name.clone(), &mesh)?;
+    let load = Load::start(images, bundle.manifest().name.clone(), LoadOptions::default(), mesh.clients()?);
     let stage = Stage { mesh, load, observer: Observer::default(), interrupt, screen, parts };
     let steps = stage.play()?;
     Ok(Report::new(steps, fleet::NODES, parts, bundle.manifest().teacher.accuracy))
 }
 
-fn images(folder: &Path, bundle: &BundleDir) -> anyhow::Result<Images> {
+/// The test images in the folder `test` of a bundle.
+pub(crate) fn test_images(folder: &Path, bundle: &BundleDir) -> anyhow::Result<Images> {
     let test = folder.join("test");
     let split = load_idx(&test.join("t10k-images-idx3-ubyte.gz"), &test.join("t10k-labels-idx1-ubyte.gz"))
-        .with_context(|| format!("the demo needs the bundle's test images in {}", test.display()))?;
+        .with_context(|| format!("this needs the bundle's test images in {}", test.display()))?;
     ensure!(
         split.shape == bundle.manifest().input.shape,
         "the images in {} have shape {:?}; the bundle takes {:?}",
@@ -85,5 +82,6 @@ fn images(folder: &Path, bundle: &BundleDir) -> anyhow::Result<Images> {
         split.shape,
         bundle.manifest().input.shape
     );
-    Ok(Images::new(&split))
+    let images = (0..split.len()).map(|i| (split.image_vec(i), split.label(i))).collect();
+    Images::new(split.shape.clone(), images).with_context(|| format!("there are no images in {}", test.display()))
 }

@@ -14,7 +14,7 @@ pub(super) struct Observer {
 impl Observer {
     /// Asks every well node; one that does not answer is left out.
     pub(super) fn look(&mut self, mesh: &Mesh) {
-        self.statuses = mesh.well().filter_map(|(i, node)| Some((i, node.status().ok()?))).collect();
+        self.statuses = mesh.statuses();
     }
 
     pub(super) fn statuses(&self) -> &[(usize, NodeSnapshot)] {

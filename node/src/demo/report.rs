@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::checks::unmet;
-use super::load::{Answered, Outcome};
+use rocoin_netsim::harness::{Answered, Outcome};
 
 /// The whole demo.
 #[derive(Debug, Clone, Serialize)]
@@ -73,10 +73,10 @@ impl StepReport {
     /// From the requests of a step; `recovered`: when the mesh was whole again.
     pub(super) fn count(event: &'static str, outcomes: &[Outcome], start: Instant, recovered: Option<Instant>) -> Self {
         let count = |of: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| of(o)).count();
-        let degraded = |o: &Outcome| matches!(o.result, Answered::Yes { degraded: true, .. });
-        let answered = count(&|o| o.result != Answered::No);
+        let degraded = Outcome::is_degraded;
+        let answered = count(&|o| !o.is_failed());
         let correct = count(&|o| matches!(o.result, Answered::Yes { correct: true, .. }));
-        let mut took: Vec<Duration> = outcomes.iter().filter(|o| o.result != Answered::No).map(|o| o.took).collect();
+        let mut took: Vec<Duration> = outcomes.iter().filter(|o| !o.is_failed()).map(|o| o.took).collect();
         took.sort_unstable();
         // A request that started before the mesh was whole may end degraded a little later.
         let settled = recovered.map(|at| at + Duration::from_secs(2));
@@ -87,7 +87,7 @@ impl StepReport {
             epoch: None,
             parts_served: 0,
             requests: outcomes.len(),
-            complete: count(&|o| matches!(o.result, Answered::Yes { degraded: false, .. })),
+            complete: count(&Outcome::is_complete),
             degraded: count(&degraded),
             failed: outcomes.len() - answered,
             retried: count(&|o| o.retried),
@@ -130,7 +130,7 @@ mod tests {
         let outcomes = [
             outcome(Answered::Yes { degraded: false, correct: true }, false),
             outcome(Answered::Yes { degraded: true, correct: false }, true),
-            outcome(Answered::No, true),
+            outcome(Answered::No { why: "it is away".to_owned() }, true),
         ];
         let step = StepReport::count("steady", &outcomes, start, None);
         assert_eq!((step.requests, step.complete, step.degraded, step.failed, step.retried), (3, 1, 1, 1, 2));

@@ -5,16 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use rocoin::id::NodeId;
-use rocoin::membership::State;
 use rocoin::node::NodeSnapshot;
-use rocoin_netsim::harness::Mesh;
+use rocoin_netsim::harness::{Load, Mesh, Outcome, is_redundant, is_whole, victims};
 
-use super::interrupt::Interrupt;
-use super::load::{Load, Outcome};
 use super::observer::Observer;
 use super::report::StepReport;
 use super::screen::Screen;
-use super::victims;
+use crate::interrupt::Interrupt;
 
 /// Every step lasts at least so long, so that there are requests to count.
 const STEP_MIN: Duration = Duration::from_secs(6);
@@ -53,7 +50,7 @@ impl Stage {
         let frozen = follower.context("the mesh names no replica that does not lead, so there is none to freeze")?;
         let start = Instant::now();
         self.mesh.node(frozen).freeze()?;
-        self.load.retarget(&self.mesh)?;
+        self.load.retarget(self.mesh.clients()?);
         steps.push(self.watch("freeze", start, Self::whole)?);
         self.mesh.node(frozen).thaw()?;
         self.bring_back()?;
@@ -137,16 +134,7 @@ impl Stage {
         let ids: BTreeSet<NodeId> = side.iter().filter_map(|node| self.mesh.nodes()[*node].id().ok()).collect();
         let statuses: Vec<&NodeSnapshot> =
             self.observer.statuses().iter().filter(|(node, _)| side.contains(node)).map(|(_, s)| s).collect();
-        let alive = |status: &NodeSnapshot| -> BTreeSet<NodeId> {
-            status.members.iter().filter(|m| m.state == State::Alive && m.routable).map(|m| m.node).collect()
-        };
-        let planned_here = |status: &NodeSnapshot| {
-            status.parts.iter().all(|part| !part.group.is_empty() && part.group.iter().all(|id| ids.contains(id)))
-        };
-        statuses.len() == side.len()
-            && statuses.iter().all(|s| alive(s) == ids && planned_here(s) && s.parts_served == self.parts)
-            && statuses.windows(2).all(|two| two[0].leader == two[1].leader && two[0].epoch == two[1].epoch)
-            && statuses.iter().all(|s| s.leader.is_some_and(|leader| ids.contains(&leader)))
+        is_whole(&ids, &statuses, self.parts).is_ok()
     }
 
     /// kill -9, all at once, while requests are under way at them.
@@ -154,7 +142,7 @@ impl Stage {
         let nodes: Vec<usize> = victims.iter().filter_map(|id| self.mesh.index_of(*id)).collect();
         ensure!(!nodes.is_empty(), "the mesh names nobody to kill: there is no leader, or no part is held");
         self.mesh.kill_all(&nodes)?;
-        self.load.retarget(&self.mesh)?;
+        self.load.retarget(self.mesh.clients()?);
         Ok(())
     }
 
@@ -180,7 +168,7 @@ impl Stage {
         for node in dead {
             self.mesh.restart(node)?;
         }
-        self.load.retarget(&self.mesh)?;
+        self.load.retarget(self.mesh.clients()?);
         Ok(())
     }
 
@@ -190,10 +178,4 @@ impl Stage {
         let status = self.observer.statuses().first().map(|(_, status)| status.clone());
         status.ok_or_else(|| anyhow::anyhow!("no node answers"))
     }
-}
-
-/// Whether every part has at least two ready replicas, as this node sees it.
-pub(super) fn is_redundant(status: &NodeSnapshot, parts: usize) -> Result<(), String> {
-    let twice = status.parts.iter().filter(|part| part.ready.len() >= 2).count();
-    if twice == parts { Ok(()) } else { Err(format!("{twice} of {parts} parts are held twice")) }
 }

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
-use rocoin::inference::{Answer, Request};
+use rocoin::inference::{Answer, PartAnswer, Request};
 use rocoin::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -74,7 +74,8 @@ pub struct InferResponse {
     /// The client's own name for the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// `degraded`, `parts_used`, `parts_missing`, `replicas`, `epoch`.
+    /// `degraded`, `parts_used`, `parts_missing`, `replicas`, `epoch`; `after_us` and `run_us`, one a part used: when its answer was
+    /// here, and how long its student ran.
     pub parameters: Value,
     /// `logits` and `label`.
     pub outputs: Vec<OutputTensor>,
@@ -185,6 +186,8 @@ fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferRes
     let used: Vec<u16> = answer.parts.iter().map(|p| p.part.0).collect();
     let missing: Vec<u16> = answer.missing.iter().map(|p| p.0).collect();
     let replicas: Vec<String> = answer.parts.iter().map(|p| p.replica.to_string()).collect();
+    let [after, run] = [|p: &PartAnswer| p.after, |p: &PartAnswer| p.run]
+        .map(|of| answer.parts.iter().map(|p| of(p).as_micros()).collect::<Vec<_>>());
     InferResponse {
         model_name: manifest.name.clone(),
         model_version: manifest.version.clone(),
@@ -194,6 +197,8 @@ fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferRes
             "parts_used": used,
             "parts_missing": missing,
             "replicas": replicas,
+            "after_us": after,
+            "run_us": run,
             "epoch": answer.epoch.map(|e| e.to_string()),
         }),
         outputs: vec![

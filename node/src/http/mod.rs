@@ -30,7 +30,7 @@ pub use self::error::HttpError;
 pub use self::infer::{InferRequest, InferResponse, InputTensor, OutputTensor};
 pub use self::limits::Limits;
 use crate::actor::NodeHandle;
-use crate::network::FaultSwitch;
+use crate::network::{FaultSwitch, NetworkCounters};
 use crate::store::Store;
 
 /// What the handlers work with.
@@ -40,6 +40,8 @@ pub struct Api {
     pub node: NodeHandle,
     /// Where a deployed bundle's artifacts go.
     pub store: Arc<Store>,
+    /// What goes over its links.
+    pub network: NetworkCounters,
     /// Present if the node was started with `--fault-injection`.
     pub faults: Option<FaultSwitch>,
     /// Asked for in every request, if there is one.
@@ -90,5 +92,7 @@ async fn ready(State(api): State<Api>) -> Result<StatusCode, HttpError> {
 }
 
 async fn status(State(api): State<Api>) -> Result<Json<NodeSnapshot>, HttpError> {
-    Ok(Json(api.node.snapshot().await?))
+    let mut snapshot = api.node.snapshot().await?;
+    snapshot.counters.extend(api.network.told());
+    Ok(Json(snapshot))
 }

@@ -26,10 +26,11 @@ pub(super) const PENDING_MAX: u32 = 128;
 pub(super) const CONNECTIONS_PER_PEER_MAX: u32 = 3;
 /// Gossipsub's heartbeat: the design's start value, a little under libp2p's 1 s.
 pub(super) const GOSSIP_HEARTBEAT: Duration = Duration::from_millis(700);
-/// A peer whose answer was lost is found at the next query. libp2p's default is 300 s.
-pub(super) const MDNS_QUERY: Duration = Duration::from_secs(5);
-/// Lifetime of an mDNS answer. libp2p's default is 360 s.
-pub(super) const MDNS_TTL: Duration = Duration::from_secs(60);
+/// Between two queries once somebody has answered; before, and after an address has changed, they begin at 0.5 s and double. Every
+/// member answers each query to all, for each of its addresses: with 5 s that was most of an idle mesh's traffic. libp2p's default is 300 s.
+pub(super) const MDNS_QUERY: Duration = Duration::from_secs(30);
+/// Lifetime of an mDNS answer, several queries. libp2p's default is 360 s.
+pub(super) const MDNS_TTL: Duration = Duration::from_secs(120);
 /// What a node says of itself when it connects; another version is refused by name.
 pub(super) const PROTOCOL: &str = "rocoin/1";
 

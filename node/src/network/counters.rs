@@ -53,6 +53,23 @@ impl NetworkCounters {
         }
     }
 
+    /// All of them by name: `network_control_sent_bytes`, say.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (String, u64)> {
+        let lanes = [(Lane::Control, "control"), (Lane::Inference, "inference"), (Lane::Bulk, "bulk")];
+        let of_lane = lanes.map(|(lane, name)| {
+            let LaneCounts { sent, sent_bytes, received, received_bytes, dropped } = self.lane(lane);
+            [
+                ("sent", sent),
+                ("sent_bytes", sent_bytes),
+                ("received", received),
+                ("received_bytes", received_bytes),
+                ("dropped", dropped),
+            ]
+            .map(|(what, count)| (format!("network_{name}_{what}"), count))
+        });
+        of_lane.into_iter().flatten().chain([("network_offences".to_owned(), self.offences())])
+    }
+
     /// How many peers were disconnected for what they sent.
     pub fn offences(&self) -> u64 {
         self.0.offences.load(Ordering::Relaxed)

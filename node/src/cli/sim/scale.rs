@@ -11,7 +11,7 @@ use rocoin_netsim::scale::{self, Row, Spread};
 use rocoin_netsim::starved::{self, Deaths, Detector};
 use serde_json::json;
 
-use super::results::with_provenance;
+use crate::cli::provenance::with_provenance;
 use crate::cli::text::{aligned, print, print_json};
 
 #[derive(Debug, Args)]

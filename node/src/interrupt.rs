@@ -8,11 +8,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Whether Ctrl-C or SIGTERM came.
 #[derive(Debug, Clone)]
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// From now on these signals no longer end the process at once.
-    pub(super) fn listen() -> anyhow::Result<Self> {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
         let seen = Arc::new(AtomicBool::new(false));
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot listen for Ctrl-C")?;
@@ -33,7 +33,12 @@ impl Interrupt {
         Ok(Self(seen))
     }
 
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// Becomes true.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         if self.0.load(Ordering::Relaxed) {
             bail!("interrupted; all nodes are stopped and their folders removed");
         }
