@@ -21,7 +21,7 @@ use crate::fleet_key::FleetKey;
 use crate::identity::Identity;
 
 /// After the handshake, for the node's name and its lane.
-const TALK_TIMEOUT: Duration = Duration::from_millis(1_500);
+const TALK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The shortest of so many round trips counts.
 const ROUND_TRIPS: usize = 3;
 
@@ -43,7 +43,7 @@ struct Behaviour {
     identify: identify::Behaviour,
 }
 
-/// Visits whoever listens there. Takes 4.5 s at most.
+/// Visits whoever listens there. Takes 4 s at most.
 ///
 /// # Errors
 /// Why there was no handshake, in words.

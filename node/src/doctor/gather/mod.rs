@@ -34,20 +34,22 @@ enum Key {
 pub(super) async fn gather(examination: Examination) -> Facts {
     let (key, key_file) = files::key(examination.fleet_key_file.as_deref(), examination.open);
     let folder = examination.state_dir.clone();
-    let state = tokio::task::spawn_blocking(move || files::state(&folder)).await.unwrap_or_default();
+    let mut state = tokio::task::spawn_blocking(move || files::state(&folder)).await.unwrap_or_default();
     let interfaces = interfaces::interfaces();
     let own: Vec<IpAddr> = interfaces.iter().flat_map(|i| i.addresses.iter().map(|a| a.ip)).collect();
     let asked: Vec<Interface> = if examination.mdns { interfaces.clone() } else { Vec::new() };
     let me = if let IdentityFile::Usable { peer, .. } = &state.identity { Some(peer.clone()) } else { None };
     let folder = examination.state_dir.clone();
-    let (multicast, ports, targets, firewalls, hardware, running) = tokio::join!(
+    let (multicast, ports, targets, firewalls, hardware, running, write) = tokio::join!(
         multicast::ask_all(asked, own.clone()),
         ports::try_all(&examination.listen, &state, me.as_deref(), key),
         targets::try_all(&examination.aims, &own, key, examination.http_token.as_deref()),
         firewall::installed(),
         async { tokio::task::spawn_blocking(move || device::hardware(&folder)).await.unwrap_or_default() },
         running(&examination, state.locked == Some(true)),
+        files::write_test(&examination.state_dir),
     );
+    state.write = write;
     let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let clock = Clock { unix_s };
     Facts { interfaces, multicast, ports, firewalls, targets, clock, hardware, key: key_file, state, running }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
-use hickory_proto::op::{Message, Query};
+use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -131,7 +131,9 @@ struct Question {
 }
 
 fn question() -> Option<Question> {
-    let mut message = Message::query();
+    let mut id = [0; 2];
+    getrandom::fill(&mut id).ok()?;
+    let mut message = Message::new(u16::from_be_bytes(id), MessageType::Query, OpCode::Query);
     for name in [NODES, SERVICES] {
         message.add_query(Query::query(Name::from_str(name).ok()?, RecordType::PTR));
     }
@@ -203,7 +205,6 @@ fn told(message: &Message) -> Vec<(String, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::op::{MessageType, OpCode};
     use hickory_proto::rr::Record;
     use hickory_proto::rr::rdata::TXT;
 

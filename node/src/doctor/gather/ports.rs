@@ -14,11 +14,19 @@ const ADDRESSES_MAX: usize = 8;
 
 /// Tries the addresses given, or the kept port of both families. `me` is the node of the state folder.
 pub(super) async fn try_all(listen: &[Multiaddr], state: &StateFolder, me: Option<&str>, key: Key) -> Vec<Port> {
-    let mut ports = Vec::new();
-    for address in addresses(listen, state.port).into_iter().take(ADDRESSES_MAX) {
-        ports.push(try_one(&address, state.locked == Some(true), me, key).await);
-    }
-    ports
+    let addresses: Vec<_> = addresses(listen, state.port).into_iter().take(ADDRESSES_MAX).collect();
+    // One after the other, since on some systems an address of one family takes the other's port for a moment.
+    let bound: Vec<_> = addresses.iter().map(bind).collect();
+    let tried = addresses.iter().zip(bound).map(|(address, bound)| async move {
+        let (port, bind) = match bound {
+            Tried::Done { port, bind } => (port, bind),
+            Tried::Taken(socket) => {
+                (socket.port(), Bind::Taken { by: holder(socket, state.locked == Some(true), me, key).await })
+            }
+        };
+        Port { address: address.to_string(), port, bind }
+    });
+    futures::future::join_all(tried).await
 }
 
 /// A port that nobody has chosen yet needs no look.
@@ -31,20 +39,26 @@ fn addresses(listen: &[Multiaddr], kept: Option<u16>) -> Vec<Multiaddr> {
     kept.map(with).unwrap_or_default()
 }
 
-async fn try_one(address: &Multiaddr, runs: bool, me: Option<&str>, key: Key) -> Port {
-    let Some(socket) = socket_address(address) else {
-        return Port { address: address.to_string(), port: 0, bind: Bind::NotTcp };
-    };
-    // Let go before anybody is asked who has it.
-    let bound = TcpListener::bind(socket).map(drop);
-    let bind = match bound {
+enum Tried {
+    Done {
+        port: u16,
+        bind: Bind,
+    },
+    /// Who has it is to be asked.
+    Taken(SocketAddr),
+}
+
+fn bind(address: &Multiaddr) -> Tried {
+    let Some(socket) = socket_address(address) else { return Tried::Done { port: 0, bind: Bind::NotTcp } };
+    // Let go at once, before anybody is asked who has it.
+    let bind = match TcpListener::bind(socket).map(drop) {
         Ok(()) => Bind::Free,
-        Err(e) if e.kind() == ErrorKind::AddrInUse => Bind::Taken { by: holder(socket, runs, me, key).await },
+        Err(e) if e.kind() == ErrorKind::AddrInUse => return Tried::Taken(socket),
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Bind::NotPermitted,
         Err(e) if e.kind() == ErrorKind::AddrNotAvailable => Bind::NotHere,
         Err(e) => Bind::Failed { why: e.to_string() },
     };
-    Port { address: address.to_string(), port: socket.port(), bind }
+    Tried::Done { port: socket.port(), bind }
 }
 
 /// Asks who is there: by a handshake, as far as the key allows one.
@@ -76,7 +90,7 @@ mod tests {
         vec![text.parse().unwrap()]
     }
 
-    async fn bind(text: &str) -> Bind {
+    async fn bound(text: &str) -> Bind {
         try_all(&listen(text), &StateFolder::default(), None, Key::Lacking).await.remove(0).bind
     }
 
@@ -85,10 +99,10 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let here = format!("/ip4/127.0.0.1/tcp/{port}");
-        assert_eq!(bind(&here).await, Bind::Taken { by: Holder::Unknown });
-        assert_eq!(bind("/ip4/127.0.0.1/tcp/0").await, Bind::Free);
-        assert_eq!(bind("/ip4/192.0.2.1/tcp/0").await, Bind::NotHere);
-        assert_eq!(bind("/ip4/127.0.0.1/udp/1").await, Bind::NotTcp);
+        assert_eq!(bound(&here).await, Bind::Taken { by: Holder::Unknown });
+        assert_eq!(bound("/ip4/127.0.0.1/tcp/0").await, Bind::Free);
+        assert_eq!(bound("/ip4/192.0.2.1/tcp/0").await, Bind::NotHere);
+        assert_eq!(bound("/ip4/127.0.0.1/udp/1").await, Bind::NotTcp);
     }
 
     #[test]

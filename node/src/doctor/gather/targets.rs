@@ -14,7 +14,7 @@ use crate::identity::node_of;
 use crate::network::{Visit, visit};
 
 /// For a name.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
+const RESOLVE_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// For a connection. A neighbour that is off is reported by the system after 3 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_300);
 /// For what a listener says unasked, and again for its answer to a question: it is connected already.
