@@ -92,8 +92,8 @@ impl Pair {
     }
 
     fn change_address(&self) {
-        self.ip("addr add 10.77.0.22/24 dev eth0");
         self.ip("addr del 10.77.0.2/24 dev eth0");
+        self.ip("addr add 10.77.0.22/24 dev eth0");
     }
 
     fn logs(&self) -> String {

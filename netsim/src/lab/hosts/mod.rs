@@ -127,7 +127,10 @@ impl Hosts {
         if Command::new("ip").arg("-V").output().is_err() {
             return lacks("there is no program `ip`; install iproute2");
         }
-        if let Err(error) = Namespace::new(&format!("{PREFIX}-{}-probe", std::process::id())) {
+        // Tests of one process ask at the same time.
+        static SERIAL: AtomicUsize = AtomicUsize::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = Namespace::new(&format!("{PREFIX}-{}-probe{serial}", std::process::id())) {
             return lacks(&format!("this machine makes no network namespaces: {error}"));
         }
         Ok(())
