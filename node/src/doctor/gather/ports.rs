@@ -101,7 +101,7 @@ mod tests {
         let here = format!("/ip4/127.0.0.1/tcp/{port}");
         assert_eq!(bound(&here).await, Bind::Taken { by: Holder::Unknown });
         assert_eq!(bound("/ip4/127.0.0.1/tcp/0").await, Bind::Free);
-        assert_eq!(bound("/ip4/192.0.2.1/tcp/0").await, Bind::NotHere);
+        assert_eq!(bound("/ip4/240.0.0.1/tcp/0").await, Bind::NotHere);
         assert_eq!(bound("/ip4/127.0.0.1/udp/1").await, Bind::NotTcp);
     }
 

@@ -233,6 +233,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_needs_no_resolver_and_a_name_without_address_is_told() {
         assert_eq!(resolve("fd00::7", 1).await.unwrap(), ["[fd00::7]:1".parse().unwrap()]);
-        assert!(resolve("no-such-host.invalid", 1).await.is_err());
+        // Too long for a name, so that no resolver is asked.
+        assert!(resolve(&"x".repeat(300), 1).await.is_err());
     }
 }
