@@ -59,7 +59,8 @@ pub(crate) async fn visit(address: SocketAddr, fleet_key: Option<FleetKey>) -> R
     Ok(visit)
 }
 
-fn swarm(fleet_key: Option<FleetKey>) -> Result<Swarm<Behaviour>, String> {
+/// Boxed, since every future that waits for it would have to carry its many kilobytes.
+fn swarm(fleet_key: Option<FleetKey>) -> Result<Box<Swarm<Behaviour>>, String> {
     let identity = Identity::generate();
     let transport = transport::build(&identity, fleet_key).map_err(|e| e.to_string())?;
     let identify = identify::Config::new(PROTOCOL.to_owned(), identity.keypair().public())
@@ -67,7 +68,7 @@ fn swarm(fleet_key: Option<FleetKey>) -> Result<Swarm<Behaviour>, String> {
     let behaviour =
         Behaviour { streams: libp2p_stream::Behaviour::new(), identify: identify::Behaviour::new(identify) };
     let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
-    Ok(Swarm::new(transport, behaviour, identity.peer(), settings))
+    Ok(Box::new(Swarm::new(transport, behaviour, identity.peer(), settings)))
 }
 
 fn multiaddr(address: SocketAddr) -> Multiaddr {
@@ -86,7 +87,7 @@ async fn established(swarm: &mut Swarm<Behaviour>) -> Result<PeerId, String> {
     }
 }
 
-async fn talk(mut swarm: Swarm<Behaviour>, control: libp2p_stream::Control, mut visit: Visit) -> Visit {
+async fn talk(mut swarm: Box<Swarm<Behaviour>>, control: libp2p_stream::Control, mut visit: Visit) -> Visit {
     let end = Instant::now() + TALK_TIMEOUT;
     let mut lane = tokio::spawn(round_trips(control, visit.peer));
     let mut asked = true;

@@ -107,7 +107,7 @@ fn disk(state: &StateFolder) -> Vec<Finding> {
                 .because("a node keeps its identity and its promises there")
                 .mend(format!("sudo chown -R $USER {path}    # or give another: rocoin node --state-dir DIR"))
         }
-        _ if state.disk_free_bytes.is_some_and(|free| free < DISK_LOW_BYTES) => {
+        Some(WriteTest::Written { .. }) | None if state.disk_free_bytes.is_some_and(|free| free < DISK_LOW_BYTES) => {
             Finding::notice(AREA, Code::DiskLow, format!("{free} free on the disk of {path}"))
                 .because("students of a new bundle may not fit")
                 .mend("make room, or bound what a node keeps: rocoin node --storage-bytes-max BYTES")
