@@ -4,7 +4,7 @@
 
 pub(crate) mod network;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rocoin_models::session::{Session, SessionError};
@@ -31,7 +31,7 @@ struct Kept {
 /// # Errors
 /// If the network cannot be run at all; a result that cannot be kept is only logged.
 pub(crate) fn flops_per_s(state: &Path) -> Result<f64, SessionError> {
-    let path = state.join("calibration.json");
+    let path = kept_in(state);
     if let Some(kept) = load(&path) {
         return Ok(kept);
     }
@@ -40,6 +40,15 @@ pub(crate) fn flops_per_s(state: &Path) -> Result<f64, SessionError> {
         tracing::warn!("the calibration is not kept: {e}");
     }
     Ok(rate)
+}
+
+/// The kept rate, FLOP/s, if there is one of this version.
+pub(crate) fn kept_flops_per_s(state: &Path) -> Option<f64> {
+    load(&kept_in(state))
+}
+
+fn kept_in(state: &Path) -> PathBuf {
+    state.join("calibration.json")
 }
 
 fn load(path: &Path) -> Option<f64> {

@@ -341,7 +341,7 @@ fn host_name() -> String {
     name.filter(|name| (1..=64).contains(&name.len())).unwrap_or_else(|| "rocoin".to_owned())
 }
 
-fn default_state_dir() -> Result<PathBuf, ConfigError> {
+pub(crate) fn default_state_dir() -> Result<PathBuf, ConfigError> {
     let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")));
     base.map(|base| base.join("rocoin"))

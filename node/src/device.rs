@@ -148,10 +148,14 @@ fn capability(config: &Config, state: &StateDir) -> Result<Capability, DeviceErr
 fn memory_for_students() -> u64 {
     /// Where the kernel does not say. A wild guess: the smallest board's RAM, halved.
     const FALLBACK: u64 = 256 << 20;
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map_or(FALLBACK, |kib| kib * 1024 / 2)
+    memory_available_bytes().map_or(FALLBACK, |bytes| bytes / 2)
+}
+
+/// What the kernel says is available; `None` where it does not say.
+pub(crate) fn memory_available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn bind_http(address: SocketAddr) -> Result<TcpListener, DeviceError> {

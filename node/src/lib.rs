@@ -12,6 +12,7 @@ mod clock;
 pub mod config;
 pub mod demo;
 pub mod device;
+mod doctor;
 mod events;
 pub mod files;
 pub mod fleet_key;

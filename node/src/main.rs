@@ -21,6 +21,7 @@ enum Command {
     Deploy(cli::deploy::DeployArgs),
     Infer(cli::infer::InferArgs),
     Status(cli::status::StatusArgs),
+    Doctor(Box<cli::doctor::DoctorArgs>),
     Plan(cli::plan::PlanArgs),
     Distill(Box<cli::distill::DistillArgs>),
     Sim(cli::sim::SimArgs),
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Deploy(args) => cli::deploy::run(&args).map(done),
         Command::Infer(args) => cli::infer::run(&args).map(done),
         Command::Status(args) => cli::status::run(&args).map(done),
+        Command::Doctor(args) => cli::doctor::run(*args),
         Command::Plan(args) => cli::plan::run(&args),
         Command::Sim(args) => cli::sim::run(&args),
         #[cfg(all(feature = "lab", target_os = "linux"))]

@@ -53,7 +53,7 @@ fn help_lists_every_command() {
     let output = rocoin(&["--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for command in ["node", "fleet", "deploy", "infer", "status", "plan", "distill", "sim"] {
+    for command in ["node", "fleet", "deploy", "infer", "status", "doctor", "plan", "distill", "sim"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is not in:\n{help}");
         assert!(rocoin(&[command, "--help"]).status.success(), "{command} --help");
     }
@@ -67,6 +67,7 @@ fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
         (&["infer"], "FILE"),
         (&["infer", "--deadline-ms", "0", "x.npy"], "--deadline-ms"),
         (&["node", "--listen", "nowhere"], "--listen"),
+        (&["doctor", "--against", "nowhere"], "HOST:PORT"),
         (&["distill", "--teacher", "t.onnx", "--data", "d", "--out", "b"], "--parts <K>"),
         (&["distill", "--teacher", "t.onnx", "--data", "d", "--out", "b", "--parts", "4"], "--zoo <ARCH>"),
         (&["distill", "merge", "a.work", "--out", "b"], "--teacher <ONNX>"),

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod deploy;
 pub mod distill;
+pub mod doctor;
 pub mod fleet;
 pub mod infer;
 #[cfg(all(feature = "lab", target_os = "linux"))]

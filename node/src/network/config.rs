@@ -32,7 +32,7 @@ pub(super) const MDNS_QUERY: Duration = Duration::from_secs(30);
 /// Lifetime of an mDNS answer, several queries. libp2p's default is 360 s.
 pub(super) const MDNS_TTL: Duration = Duration::from_secs(120);
 /// What a node says of itself when it connects; another version is refused by name.
-pub(super) const PROTOCOL: &str = "rocoin/1";
+pub(crate) const PROTOCOL: &str = "rocoin/1";
 
 /// What the network is started with.
 #[derive(Debug, Clone)]

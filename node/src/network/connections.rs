@@ -45,12 +45,16 @@ impl Connections {
         }
     }
 
-    /// A connection was closed; `true` if it was one of ours and the peer has none left.
+    /// A connection was closed; `true` if it was one of ours and the peer has none left. The last one that is left is not closed,
+    /// even if it was doomed: the one that was preferred to it was dead, as after a change of address.
     pub(super) fn closed(&mut self, peer: &PeerId, id: ConnectionId) -> bool {
         self.doomed.retain(|(_, doomed)| *doomed != id);
         let Some(connections) = self.peers.get_mut(peer) else { return false };
         let before = connections.len();
         connections.retain(|c| c.id != id);
+        if let [last] = connections[..] {
+            self.doomed.retain(|(_, doomed)| *doomed != last.id);
+        }
         if !connections.is_empty() || before == 0 {
             return false;
         }
@@ -122,6 +126,19 @@ mod tests {
             assert!(!connections.closed(&great, id(1)));
             assert!(connections.closed(&great, id(2)), "the last one is gone");
         }
+    }
+
+    #[test]
+    fn the_one_that_is_left_when_the_preferred_one_dies_is_kept() {
+        let (small, great) = ordered();
+        let now = Instant::now();
+        let mut connections = Connections::new(small);
+        connections.opened(great, id(1), true, now);
+        // The greater one's address has changed; the older connection is dead and does not know it yet.
+        connections.opened(great, id(2), false, now);
+        assert!(!connections.closed(&great, id(1)));
+        assert_eq!((connections.next_doom(), connections.take_doomed(now + GRACE)), (None, vec![]));
+        assert!(connections.closed(&great, id(2)));
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(super) fn check_free(address: &Multiaddr) -> Result<(), NetworkError> {
     }
 }
 
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+/// The socket address behind an address of the form that a node can listen on.
+pub(crate) fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
     let ip = ip_of(address)?;
     let mut rest = address.iter().skip(1);
     let Some(Protocol::Tcp(port)) = rest.next() else { return None };

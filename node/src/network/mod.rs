@@ -16,6 +16,7 @@ mod frame;
 mod hints;
 mod link;
 mod listen;
+mod probe;
 mod seeds;
 mod transport;
 
@@ -30,10 +31,12 @@ use tokio::sync::{mpsc, watch};
 
 pub(crate) use actor::start;
 pub use config::NetworkConfig;
+pub(crate) use config::PROTOCOL;
 pub use counters::{LaneCounts, NetworkCounters};
 pub use faults::{Direction, FaultSwitch, Faults};
 pub(crate) use link::Outbox;
-pub(crate) use listen::port_of;
+pub(crate) use listen::{port_of, socket_address};
+pub(crate) use probe::{Visit, visit};
 
 use crate::store::RememberedPeer;
 

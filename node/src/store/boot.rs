@@ -82,11 +82,15 @@ struct Paths {
 impl Paths {
     fn new(folder: &Path) -> Self {
         Self {
-            identity: folder.join("identity.key"),
+            identity: identity_path(folder),
             generation: folder.join("generation"),
             durable: super::durable_path(folder),
         }
     }
+}
+
+pub(super) fn identity_path(folder: &Path) -> PathBuf {
+    folder.join("identity.key")
 }
 
 fn read_generation(path: &Path) -> Result<Generation, FileError> {

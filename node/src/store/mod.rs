@@ -7,6 +7,7 @@ mod actor;
 mod artifacts;
 mod boot;
 mod durable;
+mod look;
 mod remembered;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use nix::fcntl::{Flock, FlockArg};
 pub(crate) use actor::{StoreActor, StoreHandle};
 pub use artifacts::{ArtifactError, Store, Student, Upload};
 pub use boot::Boot;
+pub(crate) use look::Look;
 pub use remembered::RememberedPeer;
 
 use crate::files::{FileError, TEMPORARY_PREFIX, create_private_dir, failed, read_bounded, write_atomic};
@@ -73,7 +75,7 @@ impl StateDir {
 
     /// The port that was listened on last, so that others find this node where it was.
     pub fn port(&self) -> Option<u16> {
-        self.small_text("port")?.trim_end().parse().ok()
+        read_port(&self.path)
     }
 
     /// Keeps the port for the next start.
@@ -88,10 +90,10 @@ impl StateDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
 
-    fn small_text(&self, name: &str) -> Option<String> {
-        String::from_utf8(read_bounded(&self.path.join(name), 64).ok()?).ok()
-    }
+fn read_port(folder: &Path) -> Option<u16> {
+    String::from_utf8(read_bounded(&folder.join("port"), 64).ok()?).ok()?.trim_end().parse().ok()
 }
 
 fn durable_path(folder: &Path) -> PathBuf {
