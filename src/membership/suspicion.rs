@@ -6,6 +6,10 @@ use super::config::Config;
 use crate::id::NodeId;
 use crate::time::{Duration, Instant};
 
+/// A suspicion that another has waited out already lasts no less than so many probe intervals here: the accused hears of ours and refutes it.
+/// Ours; far longer than a round trip.
+const REFUTED_WITHIN: u32 = 2;
+
 /// A running suspicion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Suspicion {
@@ -38,7 +42,7 @@ impl Suspicion {
     /// When it is over, unless refuted. `size` counts this node; `wanted` confirmations make it shortest.
     pub(super) fn deadline(&self, config: &Config, size: usize, wanted: u32) -> Instant {
         if self.waited_out && self.witnessed && self.confirmations() >= wanted {
-            return self.not_before;
+            return (self.started + config.probe_interval * REFUTED_WITHIN).max(self.not_before);
         }
         (self.started + timeout(config, size, self.confirmations(), wanted)).max(self.not_before)
     }
