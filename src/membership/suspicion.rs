@@ -148,4 +148,14 @@ mod tests {
         suspicion.delay(before + late, late, grace);
         assert!(suspicion.deadline(&config, 2, 0) >= before + late + grace);
     }
+
+    #[test]
+    fn what_another_has_waited_for_still_leaves_the_accused_time_to_refute() {
+        let config = Config::default();
+        let (id, started) = (|b| NodeId([b; 32]), Instant::from_nanos(1_000_000_000));
+        let mut suspicion = Suspicion::new(started, id(1));
+        (suspicion.witnessed, suspicion.waited_out) = (true, true);
+        assert!(suspicion.confirm(id(2), 1));
+        assert_eq!(suspicion.deadline(&config, 4, 1), started + config.probe_interval * 2);
+    }
 }
