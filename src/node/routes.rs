@@ -167,7 +167,7 @@ mod tests {
         let ready =
             |bundle: &crate::leadership::tests::fixture::Bundle| Record { ready: bundle.students(), ..record(0) };
         let mut routes = Routes::default();
-        let mut answers = |routes: &mut Routes| {
+        let answers = |routes: &mut Routes| {
             routes.update(id(0), &manifests, Some(new.digest), None);
             routes.bundle()
         };
