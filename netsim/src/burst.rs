@@ -143,26 +143,28 @@ impl Watch {
     }
 
     fn observe(&mut self, fact: &Fact) {
-        match fact {
-            Fact::Opinion { host, member, state: Some(state), .. } => match self.dead.get_mut(member) {
-                Some(by) => {
-                    if *state != State::Alive {
-                        self.suspected.insert(*member);
-                    }
-                    if *state == State::Down && by.insert(*host) && by.len() == self.survivors {
-                        self.known += 1;
-                    }
-                }
-                None => self.wrongly += u64::from(*state == State::Down),
-            },
-            Fact::Adopted { host, plan, .. } => {
-                let dead = &self.dead;
-                let names = || plan.groups.iter().flat_map(|g| &g.members).any(|member| dead.contains_key(member));
-                if !*self.names_dead.entry(plan.epoch).or_insert_with(names) {
-                    self.replanned.insert(*host);
-                }
+        if let Fact::Opinion { host, member, state: Some(state), .. } = fact {
+            self.judged(*host, *member, *state);
+        }
+        if let Fact::Adopted { host, plan, .. } = fact {
+            let dead = &self.dead;
+            let names = || plan.groups.iter().flat_map(|g| &g.members).any(|member| dead.contains_key(member));
+            if !*self.names_dead.entry(plan.epoch).or_insert_with(names) {
+                self.replanned.insert(*host);
             }
-            _ => {}
+        }
+    }
+
+    fn judged(&mut self, host: HostId, member: NodeId, state: State) {
+        let Some(by) = self.dead.get_mut(&member) else {
+            self.wrongly += u64::from(state == State::Down);
+            return;
+        };
+        if state != State::Alive {
+            self.suspected.insert(member);
+        }
+        if state == State::Down && by.insert(host) && by.len() == self.survivors {
+            self.known += 1;
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::world::{Setup, World};
 
 /// Fresh requests that have to be answered in full, one after the other, before the mesh counts as recovered.
 const FRESH_REQUESTS: usize = 5;
-/// The least that clients ask while the mesh recovers, 1/s.
+/// What clients ask while the mesh recovers, 1/s: an overload that lasts is over with all else, and no failure of the mesh.
 const FRESH_RATE: f64 = 5.0;
 /// How the last invariant is called: the one of the second phase.
 const RECOVERS: &str = "recovers";
@@ -123,14 +123,13 @@ pub struct Report {
 pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
     let Plan { setup, safety, recovery } = plan;
     let checker = Checker::new(&setup.models, Bounds::from(&setup.node));
-    let rate = setup.load.rate_per_s;
     let planned = Planned::new(&setup);
     let mut run =
         Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default(), planned };
     let mut recovered_after = None;
     let outcome = run.until(Instant::ZERO + safety, |_| false).and_then(|_| {
         recovered_after = match recovery {
-            Some(recovery) => run.recover(&recovery, rate)?,
+            Some(recovery) => run.recover(&recovery)?,
             None => None,
         };
         Ok(())
@@ -187,10 +186,10 @@ impl Run<'_> {
     }
 
     /// Faults are over; the mesh has so long to be one again.
-    fn recover(&mut self, recovery: &Recovery, rate: f64) -> Result<Option<Duration>, Box<Violation>> {
+    fn recover(&mut self, recovery: &Recovery) -> Result<Option<Duration>, Box<Violation>> {
         let began = self.world.now();
         let end = began + recovery.within;
-        self.world.set_load(rate.max(FRESH_RATE), end);
+        self.world.set_load(FRESH_RATE, end);
         self.world.apply(&Fault::Calm { without: recovery.without.clone() });
         loop {
             if !self.until(end, |run| run.world.trouble().is_none())? {

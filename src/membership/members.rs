@@ -80,7 +80,10 @@ impl Members {
     pub(super) fn insert(&mut self, member: Member) {
         let (id, after) = (member.id, Keys::of(&member));
         let before = match self.place(&id) {
-            Ok(at) => Some(Keys::of(&*std::mem::replace(&mut self.all[at], Arc::new(member)))),
+            Ok(at) => {
+                let before = std::mem::replace(&mut self.all[at], Arc::new(member));
+                Some(Keys::of(&before))
+            }
             Err(at) => {
                 self.all.insert(at, Arc::new(member));
                 None

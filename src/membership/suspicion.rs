@@ -6,6 +6,10 @@ use super::config::Config;
 use crate::id::NodeId;
 use crate::time::{Duration, Instant};
 
+/// A suspicion that another has waited out already lasts no less than so many probe intervals here: the accused hears of ours and refutes it.
+/// Ours; far longer than a round trip.
+const REFUTED_WITHIN: u32 = 2;
+
 /// A running suspicion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Suspicion {
@@ -38,7 +42,7 @@ impl Suspicion {
     /// When it is over, unless refuted. `size` counts this node; `wanted` confirmations make it shortest.
     pub(super) fn deadline(&self, config: &Config, size: usize, wanted: u32) -> Instant {
         if self.waited_out && self.witnessed && self.confirmations() >= wanted {
-            return self.not_before;
+            return (self.started + config.probe_interval * REFUTED_WITHIN).max(self.not_before);
         }
         (self.started + timeout(config, size, self.confirmations(), wanted)).max(self.not_before)
     }
@@ -143,5 +147,15 @@ mod tests {
         let before = suspicion.deadline(&config, 2, 0);
         suspicion.delay(before + late, late, grace);
         assert!(suspicion.deadline(&config, 2, 0) >= before + late + grace);
+    }
+
+    #[test]
+    fn what_another_has_waited_for_still_leaves_the_accused_time_to_refute() {
+        let config = Config::default();
+        let (id, started) = (|b| NodeId([b; 32]), Instant::from_nanos(1_000_000_000));
+        let mut suspicion = Suspicion::new(started, id(1));
+        (suspicion.witnessed, suspicion.waited_out) = (true, true);
+        assert!(suspicion.confirm(id(2), 1));
+        assert_eq!(suspicion.deadline(&config, 4, 1), started + config.probe_interval * 2);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A partial answer depends only on (student, input), so every reachable member with a loaded student of the part
 //! counts, whatever its epoch: a re-plan or a healed partition never takes a ready replica away. All parts of one answer
-//! come from one bundle; while a new bundle is being loaded, the old one answers.
+//! come from one bundle; while a new bundle is being loaded, the old one answers, and whichever is still loaded if the new one loses
+//! its replicas.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,14 +100,12 @@ impl Routes {
         if self.made_of.replace(made_of) == Some(made_of) {
             return None;
         }
-        let candidate = |bundle: Digest| Some(self.routing(me, bundle, manifests.get(&bundle)?, epoch));
-        let next_of_plan = planned.and_then(candidate);
-        let current = self.bundle().filter(|bundle| Some(*bundle) != planned).and_then(candidate);
-        let next = match (next_of_plan, current) {
-            (Some(planned), Some(current)) if served(&planned) < served(&current) => current,
-            (Some(planned), _) => planned,
-            (None, current) => current?,
-        };
+        // Of those that serve most: the planned one, else the one that answered until now, else whatever is still loaded.
+        let place = |bundle: &Digest| (Some(*bundle) == planned, Some(*bundle) == self.bundle());
+        let candidates = manifests.iter().map(|(bundle, manifest)| self.routing(me, *bundle, manifest, epoch));
+        let best = candidates.max_by_key(|routing| (served(routing), place(&routing.bundle)));
+        let next =
+            best.filter(|next| served(next) > 0 || planned == Some(next.bundle) || self.bundle() == Some(next.bundle))?;
         let told = self.routing.as_ref();
         if told == Some(&next) {
             return None;
@@ -158,5 +157,24 @@ mod tests {
         let after = taken(&routes, 3);
         assert_eq!((after.len(), after[1]), (ROUTES_MAX, before[2]));
         assert_eq!(routes.ready(student).count(), 99);
+    }
+
+    #[test]
+    fn when_the_planned_bundle_loses_its_replicas_whatever_is_still_loaded_answers() {
+        use crate::leadership::tests::fixture::bundle;
+        let (old, new) = (bundle(2, 10, 1), bundle(2, 10, 2));
+        let manifests = [&old, &new].map(|b| (b.digest, Arc::clone(&b.manifest))).into();
+        let ready =
+            |bundle: &crate::leadership::tests::fixture::Bundle| Record { ready: bundle.students(), ..record(0) };
+        let mut routes = Routes::default();
+        let answers = |routes: &mut Routes| {
+            routes.update(id(0), &manifests, Some(new.digest), None);
+            routes.bundle()
+        };
+        routes.set(id(0), Some(&Arc::new(ready(&old))));
+        routes.set(id(1), Some(&Arc::new(ready(&new))));
+        assert_eq!(answers(&mut routes), Some(new.digest));
+        routes.set(id(1), None);
+        assert_eq!(answers(&mut routes), Some(old.digest));
     }
 }

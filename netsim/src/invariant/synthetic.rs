@@ -80,5 +80,5 @@ pub(super) fn plan(epoch: Epoch, bundle: Digest, groups: Vec<(Digest, Vec<NodeId
 
 pub(super) fn adopted(h: u8, plan: EpochPlan) -> Fact {
     let known = (0..9).map(node).collect();
-    Fact::Adopted { host: host(h), node: node(h), kept: false, plan: Box::new(plan), known }
+    Fact::Adopted { host: host(h), node: node(h), kept: false, plan: std::sync::Arc::new(plan), known }
 }

@@ -33,7 +33,7 @@ mod tests {
         let epoch = Epoch { term: Term(7), leader: NodeId([1; 32]), sequence: 3 };
         let group = PlannedGroup { part: PartId(0), student: Digest([2; 32]), members: vec![NodeId([1; 32])] };
         let plan = EpochPlan { epoch, bundle: Digest([3; 32]), groups: vec![group], feasible: true };
-        Durable { term: Term(7), plan: Some(plan), desired: None }
+        Durable { term: Term(7), plan: Some(std::sync::Arc::new(plan)), desired: None }
     }
 
     #[test]
