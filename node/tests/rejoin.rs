@@ -1,7 +1,7 @@
 //! A node whose address or interface changes is back in the mesh, as itself. On hosts that are network namespaces; skipped, with the
 //! reason printed, where there can be none.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use std::path::Path;
 use std::sync::Arc;

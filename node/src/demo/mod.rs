@@ -83,5 +83,5 @@ pub(crate) fn test_images(folder: &Path, bundle: &BundleDir) -> anyhow::Result<I
         bundle.manifest().input.shape
     );
     let images = (0..split.len()).map(|i| (split.image_vec(i), split.label(i))).collect();
-    Images::new(split.shape.clone(), images).with_context(|| format!("there are no images in {}", test.display()))
+    Images::new(split.shape, images).with_context(|| format!("there are no images in {}", test.display()))
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use rocoin_netsim::burst::{Burst, burst};
 use serde_json::json;
 
-use super::results::with_provenance;
+use crate::cli::provenance::with_provenance;
 use crate::cli::text::{aligned, print, print_json};
 
 #[derive(Debug, Args)]

@@ -73,7 +73,7 @@ async fn holder(socket: SocketAddr, runs: bool, me: Option<&str>, key: Key) -> H
     let ip = match socket.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     match visit(SocketAddr::new(ip, socket.port()), fleet_key).await {
         Ok(visit) if me == Some(visit.peer.to_string().as_str()) => Holder::ThisNode,

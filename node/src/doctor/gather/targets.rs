@@ -194,10 +194,9 @@ mod tests {
     }
 
     async fn greeted(says: &'static [u8]) -> Greeting {
-        match connect(listener(says).await, true, Key::Lacking).await {
-            Connect::Connected { greeting, .. } => greeting,
-            other => panic!("{other:?}"),
-        }
+        let found = connect(listener(says).await, true, Key::Lacking).await;
+        let Connect::Connected { greeting, .. } = found else { panic!("{found:?}") };
+        greeting
     }
 
     #[tokio::test]
