@@ -277,9 +277,15 @@ impl World {
         let h = self.host_mut(host);
         h.clock_ahead += by;
         h.wake = None;
-        if h.is_running() {
-            self.set_wake(host);
+        if !h.is_running() {
+            return;
         }
+        // As after a suspend: it stood still, if only in its own eyes.
+        if !h.paused {
+            self.tell(Fact::Paused { host });
+            self.tell(Fact::Resumed { host });
+        }
+        self.set_wake(host);
     }
 
     fn clone_host(&mut self, from: &Target, to: &Target) {
