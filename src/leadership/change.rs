@@ -19,7 +19,7 @@ pub struct PlanChange {
     pub feasible: bool,
     /// One a group, in part order.
     pub groups: Vec<GroupChange>,
-    /// [`EpochPlan::check`] of what comes out: two clones may have made two plans of one epoch.
+    /// Eight bytes of a SHA-256 of what comes out: two clones may have made two plans of one epoch.
     pub check: u64,
 }
 
