@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use rocoin::inference::Mode;
 use rocoin::node::NodeSnapshot;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Response;
@@ -76,8 +78,29 @@ pub struct Reply {
     pub replicas: Vec<String>,
     /// As `term.leader.sequence`.
     pub epoch: Option<String>,
+    /// How the replicas were asked.
+    pub mode: String,
+    /// How many were asked.
+    pub replicas_asked: u64,
+    /// Of those, the ones asked because others were overdue or failed; mode `hedged` alone.
+    pub hedges: Option<u64>,
+    /// The parts that were verified; mode `verify` alone.
+    pub verified_parts: Option<Vec<u64>>,
+    /// Whose answers differed; mode `verify` alone.
+    pub disagreements: Vec<Disagreement>,
     /// From the call to the answer, as this client saw it.
     pub took: Duration,
+}
+
+/// A replica whose answer differed from others of the same student.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// The part.
+    pub part: u64,
+    /// Whose answer, as identity.
+    pub replica: String,
+    /// Whether a majority of at least three said something else.
+    pub outvoted: bool,
 }
 
 impl Reply {
@@ -93,6 +116,7 @@ pub struct Client {
     agent: Agent,
     base: String,
     token: Option<String>,
+    mode: Option<Mode>,
 }
 
 impl Client {
@@ -101,7 +125,13 @@ impl Client {
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(CALL_TIMEOUT)).build();
         let base = address.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Self { agent: agent.into(), base, token }
+        Self { agent: agent.into(), base, token, mode: None }
+    }
+
+    /// The same, with every request in this mode rather than in the node's.
+    #[must_use]
+    pub fn in_mode(self, mode: Option<Mode>) -> Self {
+        Self { mode, ..self }
     }
 
     /// The node's URL.
@@ -133,9 +163,13 @@ impl Client {
     pub fn infer(&self, question: &Question<'_>) -> Result<Reply, ClientError> {
         let mut shape = vec![1];
         shape.extend(question.shape);
+        let mut parameters = json!({ "deadline_ms": question.deadline.as_millis(), "min_parts": question.min_parts });
+        if let Some(mode) = self.mode {
+            parameters["mode"] = json!(mode);
+        }
         let body = json!({
             "inputs": [{ "name": "image", "shape": shape, "datatype": "FP32", "data": question.image }],
-            "parameters": { "deadline_ms": question.deadline.as_millis(), "min_parts": question.min_parts },
+            "parameters": parameters,
         });
         let start = Instant::now();
         let path = format!("/v2/models/{}/infer", question.model);
@@ -174,6 +208,11 @@ impl Client {
             parts_missing: numbers(&parameters["parts_missing"])?,
             replicas: serde_json::from_value(parameters["replicas"].clone()).ok()?,
             epoch: parameters["epoch"].as_str().map(str::to_owned),
+            mode: parameters["mode"].as_str()?.to_owned(),
+            replicas_asked: parameters["replicas_asked"].as_u64()?,
+            hedges: parameters["hedges"].as_u64(),
+            verified_parts: numbers(&parameters["verified_parts"]),
+            disagreements: serde_json::from_value(parameters["disagreements"].clone()).unwrap_or_default(),
             logits,
             took,
         })

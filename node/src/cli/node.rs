@@ -69,6 +69,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
         node: device.node.clone(),
         store: device.store.clone(),
         faults: device.faults.clone(),
+        lies: device.lies.clone(),
         token: device.http_token.clone(),
         limits: Limits::default(),
     };

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
-use rocoin::inference::{Answer, Request};
+use rocoin::inference::{Answer, Disagreement, Mode, Request};
 use rocoin::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -49,6 +49,9 @@ pub struct Parameters {
     /// No answer with fewer parts than this; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_parts: Option<usize>,
+    /// `all`, `hedged` or `verify`; the node's own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 /// A tensor of a request.
@@ -74,7 +77,7 @@ pub struct InferResponse {
     /// The client's own name for the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// `degraded`, `parts_used`, `parts_missing`, `replicas`, `epoch`.
+    /// `degraded`, `parts_used`, `parts_missing`, `replicas`, `epoch`, `mode`, `replicas_asked`, and what belongs to the mode.
     pub parameters: Value,
     /// `logits` and `label`.
     pub outputs: Vec<OutputTensor>,
@@ -157,6 +160,7 @@ fn parse(body: &InferRequest, manifest: &Manifest) -> Result<Request, String> {
         input: Blob::from_floats(&values),
         deadline: Duration::from_millis(body.parameters.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT)),
         min_parts: body.parameters.min_parts.unwrap_or(1),
+        mode: body.parameters.mode,
     })
 }
 
@@ -185,17 +189,28 @@ fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferRes
     let used: Vec<u16> = answer.parts.iter().map(|p| p.part.0).collect();
     let missing: Vec<u16> = answer.missing.iter().map(|p| p.0).collect();
     let replicas: Vec<String> = answer.parts.iter().map(|p| p.replica.to_string()).collect();
+    let mut parameters = json!({
+        "degraded": answer.is_degraded(),
+        "parts_used": used,
+        "parts_missing": missing,
+        "replicas": replicas,
+        "epoch": answer.epoch.map(|e| e.to_string()),
+        "mode": answer.mode,
+        "replicas_asked": answer.asked,
+    });
+    match answer.mode {
+        Mode::All => {}
+        Mode::Hedged => parameters["hedges"] = json!(answer.hedges),
+        Mode::Verify => {
+            parameters["verified_parts"] = json!(answer.verified.iter().map(|part| part.0).collect::<Vec<_>>());
+            parameters["disagreements"] = answer.disagreements.iter().map(disagreement).collect();
+        }
+    }
     InferResponse {
         model_name: manifest.name.clone(),
         model_version: manifest.version.clone(),
         id,
-        parameters: json!({
-            "degraded": answer.is_degraded(),
-            "parts_used": used,
-            "parts_missing": missing,
-            "replicas": replicas,
-            "epoch": answer.epoch.map(|e| e.to_string()),
-        }),
+        parameters,
         outputs: vec![
             OutputTensor {
                 name: "logits".to_owned(),
@@ -211,4 +226,9 @@ fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferRes
             },
         ],
     }
+}
+
+fn disagreement(disagreement: &Disagreement) -> Value {
+    let Disagreement { part, replica, outvoted } = disagreement;
+    json!({ "part": part.0, "replica": replica.to_string(), "outvoted": outvoted })
 }

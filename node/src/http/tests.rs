@@ -34,7 +34,14 @@ async fn bench(react: React, limits: Limits) -> (Bench, Api) {
     next.labels.reverse();
     let known = [(SERVED, manifest()), (NEXT, next)].map(|(bundle, manifest)| (bundle, Arc::new(manifest)));
     let bench = bench_with(react, None, known.into()).await;
-    let api = Api { node: bench.node.clone(), store: Arc::clone(&bench.store), faults: None, token: None, limits };
+    let api = Api {
+        node: bench.node.clone(),
+        store: Arc::clone(&bench.store),
+        faults: None,
+        lies: None,
+        token: None,
+        limits,
+    };
     (bench, api)
 }
 
