@@ -111,6 +111,7 @@ impl Physics {
             | Fact::Opinion { .. }
             | Fact::Routable { .. }
             | Fact::Clash { .. }
+            | Fact::CutOff { .. }
             | Fact::Ready { .. }
             | Fact::Fetched { .. }
             | Fact::Stored { .. }
