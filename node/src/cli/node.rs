@@ -70,6 +70,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
         store: device.store.clone(),
         faults: device.faults.clone(),
         token: device.http_token.clone(),
+        counters: device.counters.clone(),
         limits: Limits::default(),
     };
     let listener = tokio::net::TcpListener::from_std(device.http_listener).context("cannot serve HTTP")?;

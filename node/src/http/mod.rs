@@ -1,14 +1,15 @@
 //! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, bundles and,
 //! where it is switched on, faults.
 //!
-//! Bounds: a body's bytes (beyond them the answer is 413), how many bodies are taken at once ([`Limits`]; 503), and how long a
-//! client may be silent while it sends one (408).
+//! Bounds: connections, and how long one may be idle; a body's bytes (beyond them the answer is 413), how many bodies are taken at
+//! once ([`Limits`]; 503), and how long a client may be silent while it sends one (408).
 
 mod body;
 mod bundles;
+mod connections;
 mod error;
 mod faults;
-mod infer;
+pub(crate) mod infer;
 mod limits;
 mod model;
 mod token;
@@ -30,7 +31,7 @@ pub use self::error::HttpError;
 pub use self::infer::{InferRequest, InferResponse, InputTensor, OutputTensor};
 pub use self::limits::Limits;
 use crate::actor::NodeHandle;
-use crate::network::FaultSwitch;
+use crate::network::{FaultSwitch, NetworkCounters};
 use crate::store::Store;
 
 /// What the handlers work with.
@@ -44,6 +45,8 @@ pub struct Api {
     pub faults: Option<FaultSwitch>,
     /// Asked for in every request, if there is one.
     pub token: Option<String>,
+    /// What goes over the node's links.
+    pub counters: NetworkCounters,
     /// How much it takes at once.
     pub limits: Limits,
 }
@@ -57,7 +60,7 @@ pub async fn serve(
     api: Api,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(api)).with_graceful_shutdown(stop).await
+    axum::serve(connections::Bounded::new(listener), router(api)).with_graceful_shutdown(stop).await
 }
 
 fn router(api: Api) -> Router {
@@ -90,5 +93,7 @@ async fn ready(State(api): State<Api>) -> Result<StatusCode, HttpError> {
 }
 
 async fn status(State(api): State<Api>) -> Result<Json<NodeSnapshot>, HttpError> {
-    Ok(Json(api.node.snapshot().await?))
+    let mut snapshot = api.node.snapshot().await?;
+    snapshot.counters.extend(api.counters.named());
+    Ok(Json(snapshot))
 }

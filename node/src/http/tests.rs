@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::{Api, HttpError, InferResponse, Limits, bundles, infer};
 use crate::actor::tests::{Bench, React, bench_with};
+use crate::network::NetworkCounters;
 
 const MANIFEST: &[u8] = include_bytes!("../../../models/bundles/fashion-mnist/manifest.json");
 
@@ -34,7 +35,8 @@ async fn bench(react: React, limits: Limits) -> (Bench, Api) {
     next.labels.reverse();
     let known = [(SERVED, manifest()), (NEXT, next)].map(|(bundle, manifest)| (bundle, Arc::new(manifest)));
     let bench = bench_with(react, None, known.into()).await;
-    let api = Api { node: bench.node.clone(), store: Arc::clone(&bench.store), faults: None, token: None, limits };
+    let (node, store) = (bench.node.clone(), Arc::clone(&bench.store));
+    let api = Api { node, store, faults: None, token: None, counters: NetworkCounters::default(), limits };
     (bench, api)
 }
 

@@ -1,5 +1,6 @@
 //! What went over the links, counted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,6 +38,10 @@ pub struct NetworkCounters(Arc<Counters>);
 struct Counters {
     lanes: [LaneCounters; 3],
     offences: AtomicU64,
+    strangers: AtomicU64,
+    other_versions: AtomicU64,
+    on_previous_key: AtomicU64,
+    connections: AtomicU64,
 }
 
 impl NetworkCounters {
@@ -56,6 +61,53 @@ impl NetworkCounters {
     /// How many peers were disconnected for what they sent.
     pub fn offences(&self) -> u64 {
         self.0.offences.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were turned away at the door: without the fleet's key, silent, or one too many.
+    pub fn strangers(&self) -> u64 {
+        self.0.strangers.load(Ordering::Relaxed)
+    }
+
+    /// Everything by name, for the status.
+    pub fn named(&self) -> BTreeMap<String, u64> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut all = BTreeMap::from([
+            ("network_offences".to_owned(), read(&self.0.offences)),
+            ("network_strangers".to_owned(), read(&self.0.strangers)),
+            ("network_other_versions".to_owned(), read(&self.0.other_versions)),
+            ("network_links_on_previous_key".to_owned(), read(&self.0.on_previous_key)),
+            ("network_connections".to_owned(), read(&self.0.connections)),
+        ]);
+        for (name, lane) in [("control", Lane::Control), ("inference", Lane::Inference), ("bulk", Lane::Bulk)] {
+            let LaneCounts { sent, sent_bytes, received, received_bytes, dropped } = self.lane(lane);
+            let counts = [
+                ("sent", sent),
+                ("sent_bytes", sent_bytes),
+                ("received", received),
+                ("received_bytes", received_bytes),
+                ("dropped", dropped),
+            ];
+            all.extend(counts.map(|(what, count)| (format!("network_{name}_{what}"), count)));
+        }
+        all
+    }
+
+    pub(super) fn turned_away(&self) {
+        self.0.strangers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn met_other_version(&self) {
+        self.0.other_versions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Not a count but how many there are now.
+    pub(super) fn set_on_previous_key(&self, links: usize) {
+        self.0.on_previous_key.store(links as u64, Ordering::Relaxed);
+    }
+
+    /// Not a count but how many there are now.
+    pub(super) fn set_connections(&self, connections: usize) {
+        self.0.connections.store(connections as u64, Ordering::Relaxed);
     }
 
     pub(super) fn sent(&self, lane: Lane, bytes: usize) {
