@@ -29,12 +29,7 @@ struct Line {
 impl StateDir {
     /// The peers met before; none if the file is absent or damaged, since nothing depends on it.
     pub fn remembered(&self) -> Vec<RememberedPeer> {
-        let lines: Vec<Line> = read_bounded(&peers_path(self.path()), BYTES_MAX)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
-        let parse = |line: Line| Some(RememberedPeer { peer: line.peer.parse().ok()?, addresses: line.addresses });
-        lines.into_iter().filter_map(parse).collect()
+        read_bounded(&peers_path(self.path()), BYTES_MAX).map(|bytes| parse(&bytes)).unwrap_or_default()
     }
 
     /// Keeps the peers for the next start.
@@ -49,6 +44,13 @@ impl StateDir {
             .map_err(|e| FileError::Content { path: path.clone(), what: e.to_string() })?;
         write_atomic(&path, &json)
     }
+}
+
+/// The peers in a file's bytes.
+pub(crate) fn parse(bytes: &[u8]) -> Vec<RememberedPeer> {
+    let lines: Vec<Line> = serde_json::from_slice(bytes).unwrap_or_default();
+    let peer = |line: Line| Some(RememberedPeer { peer: line.peer.parse().ok()?, addresses: line.addresses });
+    lines.into_iter().filter_map(peer).collect()
 }
 
 fn peers_path(folder: &Path) -> std::path::PathBuf {
