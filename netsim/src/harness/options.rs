@@ -1,5 +1,7 @@
 //! What one node of a mesh is started with.
 
+use std::path::PathBuf;
+
 /// What one node of a mesh is started with, beside what the harness gives each (state folder, key, ports).
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -9,6 +11,8 @@ pub struct NodeOptions {
     pub emulate_flops_per_s: Option<f64>,
     /// RAM for students, bytes.
     pub memory_bytes: Option<u64>,
+    /// Its own key file; `None`: the mesh's.
+    pub key_file: Option<PathBuf>,
     /// Further flags, as on the command line.
     pub flags: Vec<String>,
     /// Whether it is told the addresses of the nodes that run when it starts.
@@ -18,7 +22,14 @@ pub struct NodeOptions {
 impl NodeOptions {
     /// A node like this machine, that is told of the others.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), emulate_flops_per_s: None, memory_bytes: None, flags: Vec::new(), seeded: true }
+        Self {
+            name: name.to_owned(),
+            emulate_flops_per_s: None,
+            memory_bytes: None,
+            key_file: None,
+            flags: Vec::new(),
+            seeded: true,
+        }
     }
 
     pub(super) fn to_flags(&self) -> Vec<String> {

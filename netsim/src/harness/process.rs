@@ -73,7 +73,7 @@ impl NodeProcess {
             .arg("--state-dir")
             .arg(self.state_dir())
             .arg("--fleet-key-file")
-            .arg(&self.fleet_key)
+            .arg(self.options.key_file.as_ref().unwrap_or(&self.fleet_key))
             .arg("--announce-file")
             .arg(&announce)
             .args(["--http", "127.0.0.1:0", "--no-mdns", "--stop-with-stdin"])
@@ -231,6 +231,11 @@ impl NodeProcess {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.as_ref()?.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
+    /// Its process id; `None` if it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Its state folder.
