@@ -4,13 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
 
-/// A chunk's size at most, bytes: probes never wait long behind one.
+/// A chunk's size at most, bytes; and the most that one message asks for.
 pub const CHUNK_BYTES_MAX: u32 = 16 * 1024;
+/// A chunk's size at least, bytes, unless it is the last one of what was asked for: a probe never waits long behind one.
+pub const CHUNK_BYTES_MIN: u32 = 1024;
 
 /// A message of the artifact protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    /// Send me this piece.
+    /// Send me this piece, in as many chunks as you like.
     Fetch {
         /// What.
         artifact: Digest,
@@ -19,7 +21,7 @@ pub enum Message {
         /// At most [`CHUNK_BYTES_MAX`].
         length: u32,
     },
-    /// Here it is. Blob: the bytes; fewer than asked for at the artifact's end.
+    /// Here is some of it. Blob: the bytes, from [`CHUNK_BYTES_MIN`] on; fewer at the end of what was asked for.
     Chunk {
         /// What.
         artifact: Digest,
@@ -31,6 +33,18 @@ pub enum Message {
     /// I do not hold it, or too many have asked: ask another holder.
     Absent {
         /// What.
+        artifact: Digest,
+    },
+    /// This chunk came: the next may be sent.
+    Taken {
+        /// Of what.
+        artifact: Digest,
+        /// The chunk's offset.
+        offset: u64,
+    },
+    /// What I asked for and did not get, I do not want from you any more.
+    Enough {
+        /// Of what.
         artifact: Digest,
     },
 }

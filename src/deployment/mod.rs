@@ -7,6 +7,7 @@
 
 mod config;
 mod desired;
+mod helpers;
 mod loads;
 mod message;
 mod peers;
@@ -16,8 +17,9 @@ mod stock;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod window;
 
 pub use config::Config;
-pub use message::{CHUNK_BYTES_MAX, Message};
+pub use message::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Message};
 pub use port::{Event, Input, Kept, Output, Peer};
 pub use stock::{Counters, Stock};

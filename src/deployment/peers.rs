@@ -69,16 +69,33 @@ impl Peers {
         self.avoided.values().min().copied()
     }
 
-    /// Whom to ask for an artifact of a bundle (perhaps its manifest): sure holders rather than possible ones, and
-    /// another one for each who asks.
-    pub(super) fn holder(&self, me: NodeId, artifact: Digest, bundle: Digest) -> Option<NodeId> {
-        let usable = |p: &&Peer| self.is_usable(artifact, p.id);
-        let sure: Vec<_> = self.peers.values().filter(usable).filter(|p| holds(p, artifact, bundle)).collect();
-        let possible = |p: &&Peer| p.record.bundles.iter().any(|h| h.bundle == bundle);
-        let candidates =
-            if sure.is_empty() { self.peers.values().filter(usable).filter(possible).collect() } else { sure };
-        let spread = me.0.iter().chain(&artifact.0).fold(0, |sum, byte| sum + usize::from(*byte));
-        candidates.get(spread.checked_rem(candidates.len())?).map(|p| p.id)
+    /// Whom to ask for an artifact of a bundle (perhaps its manifest): those who serve already, then sure holders, in another order for
+    /// each who asks; one possible holder where there is nobody else. At most so many.
+    pub(super) fn holders(
+        &self,
+        me: NodeId,
+        (artifact, bundle): (Digest, Digest),
+        serving: Vec<NodeId>,
+        most: usize,
+    ) -> Vec<NodeId> {
+        let mut holders = serving;
+        holders.retain(|holder| self.is_usable(artifact, *holder));
+        if holders.len() < most {
+            let usable = |p: &&Peer| self.is_usable(artifact, p.id) && !holders.contains(&p.id);
+            let sure: Vec<_> = self.peers.values().filter(usable).filter(|p| holds(p, artifact, bundle)).collect();
+            let possible = |p: &&Peer| p.record.bundles.iter().any(|h| h.bundle == bundle);
+            let (candidates, more) = match sure.len() {
+                0 => (self.peers.values().filter(usable).filter(possible).collect(), usize::from(holders.is_empty())),
+                many => (sure, many),
+            };
+            let spread = me.0.iter().chain(&artifact.0).fold(0, |sum, byte| sum + usize::from(*byte));
+            let first = spread.checked_rem(candidates.len()).unwrap_or(0);
+            let others = candidates.iter().cycle().skip(first).take(more.min(candidates.len()));
+            let others: Vec<_> = others.map(|p| p.id).collect();
+            holders.extend(others);
+        }
+        holders.truncate(most);
+        holders
     }
 
     /// Members outside a student's group that hold it for sure.

@@ -1,15 +1,26 @@
-//! Giving artifacts to others: reads wait their turn, so that many who ask at once cost memory for a few chunks only.
+//! Giving artifacts to others, paced: no more is under way, over all who fetch and to each of them, than their links carry at once.
+//!
+//! What somebody asks for waits here and goes out in small chunks, one for each who fetches in turn. A chunk is under way from the moment
+//! that it is read until the receiver confirms it; how long that takes tells how much may be under way ([`Window`]). So a probe or a
+//! request waits behind a few chunks at most, however many fetch.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::message::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
+use super::window::{Fastest, Window};
 use crate::id::{Digest, NodeId};
+use crate::time::{Duration, Instant};
 
-/// Reads open at once: 256 KiB of chunks. Further ones wait.
-const OPEN_MAX: usize = 16;
-/// Reads of one peer that wait. Beyond it the peer is told to ask another holder. Several times a window.
+/// Pieces of one peer that wait. Beyond it the peer is told to ask another holder. Several times what a peer asks for at once.
 const WAITING_OF_PEER_MAX: usize = 16;
-/// Reads that wait. Beyond it the asker is told to ask another holder.
-const WAITING_MAX: usize = 1024;
+/// Peers that fetch, or did a while ago. Beyond it the asker is told to ask another holder, unless one of them has nothing to wait for.
+const PEERS_MAX: usize = 256;
+/// Chunks go out with this share of the window, so that several are under way.
+const CHUNKS_PER_WINDOW: u64 = 8;
+/// A chunk that is not confirmed by then is held up elsewhere than on our own link, and others need not wait for it. Ours.
+const HELD_UP_AFTER: Duration = Duration::from_millis(500);
+/// A chunk that is not confirmed by then is lost, or its confirmation is. Ours.
+const LOST_AFTER: Duration = Duration::from_secs(4);
 
 /// A piece that somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,46 +31,301 @@ pub(super) struct Read {
     pub(super) length: u32,
 }
 
-/// The reads that are open and those that wait.
+/// Somebody who fetches.
+#[derive(Debug)]
+struct Peer {
+    /// What it asked for: artifact, from, how much.
+    waiting: VecDeque<(Digest, u64, u32)>,
+    window: Window,
+    fastest: Fastest,
+    under_way: u64,
+}
+
+impl Peer {
+    fn new(now: Instant) -> Self {
+        Self { waiting: VecDeque::new(), window: Window::default(), fastest: Fastest::new(now), under_way: 0 }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way == 0
+    }
+}
+
+/// A chunk under way.
+#[derive(Debug, Clone, Copy)]
+struct Chunk {
+    bytes: u64,
+    /// `None` while it is being read.
+    sent_at: Option<Instant>,
+    is_held_up: bool,
+}
+
+impl Chunk {
+    fn due(&self) -> Option<Instant> {
+        Some(self.sent_at? + if self.is_held_up { LOST_AFTER } else { HELD_UP_AFTER })
+    }
+}
+
+/// What waits and what is under way.
 #[derive(Debug, Default)]
 pub(super) struct Serve {
-    open: usize,
-    waiting: VecDeque<Read>,
+    peers: BTreeMap<NodeId, Peer>,
+    chunks: BTreeMap<(NodeId, Digest, u64), Chunk>,
+    /// Over all peers.
+    window: Window,
+    under_way: u64,
+    /// Who was served last.
+    turn: Option<NodeId>,
 }
 
 impl Serve {
-    /// Takes a read on; false if too many wait.
-    pub(super) fn ask(&mut self, read: Read) -> bool {
-        let of_peer = self.waiting.iter().filter(|r| r.to == read.to).count();
-        let room = self.waiting.len() < WAITING_MAX && of_peer < WAITING_OF_PEER_MAX;
+    /// Takes on what a peer asks for; false if too much waits.
+    pub(super) fn ask(&mut self, read: Read, now: Instant) -> bool {
+        let Read { to, artifact, offset, length } = read;
+        if !self.peers.contains_key(&to) && self.peers.len() >= PEERS_MAX {
+            let Some(idle) = self.peers.iter().find(|(_, p)| p.is_idle()).map(|(id, _)| *id) else { return false };
+            self.peers.remove(&idle);
+        }
+        let waiting = &mut self.peers.entry(to).or_insert_with(|| Peer::new(now)).waiting;
+        let room = waiting.len() < WAITING_OF_PEER_MAX;
         if room {
-            self.waiting.push_back(read);
+            waiting.push_back((artifact, offset, length));
         }
         room
     }
 
-    /// The next read to open.
+    /// A peer has enough of an artifact.
+    pub(super) fn cancel(&mut self, peer: NodeId, artifact: Digest) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.waiting.retain(|(waiting, _, _)| *waiting != artifact);
+        }
+    }
+
+    /// The next chunk to read and send, in turn of those who fetch; it is under way from now on.
     pub(super) fn next(&mut self) -> Option<Read> {
-        if self.open >= OPEN_MAX {
+        let most = u64::from(CHUNK_BYTES_MAX);
+        let chunk = (self.window.bytes() / CHUNKS_PER_WINDOW).clamp(u64::from(CHUNK_BYTES_MIN), most);
+        let has_room = |under_way: u64, window: &Window| under_way == 0 || under_way + chunk <= window.bytes();
+        if !has_room(self.under_way, &self.window) {
             return None;
         }
-        let read = self.waiting.pop_front()?;
-        self.open += 1;
+        let mut served = self.peers.iter().filter(|(_, p)| !p.waiting.is_empty() && has_room(p.under_way, &p.window));
+        let first = served.next()?.0;
+        let after = |(id, _): &(&NodeId, &Peer)| Some(**id) > self.turn;
+        let to = if Some(*first) > self.turn { *first } else { *served.find(after).map_or(first, |(id, _)| id) };
+        let peer = self.peers.get_mut(&to)?;
+        let (artifact, from, left) = peer.waiting.front_mut()?;
+        let length = u32::try_from(chunk).map_or(*left, |chunk| chunk.min(*left));
+        let read = Read { to, artifact: *artifact, offset: *from, length };
+        *from = from.saturating_add(u64::from(length));
+        *left -= length;
+        if *left == 0 {
+            peer.waiting.pop_front();
+        }
+        self.turn = Some(to);
+        self.begin(read);
         Some(read)
     }
 
-    /// An open read is finished.
-    pub(super) fn done(&mut self) {
-        self.open = self.open.saturating_sub(1);
+    fn begin(&mut self, read: Read) {
+        let Read { to, artifact, offset, length } = read;
+        let bytes = u64::from(length);
+        self.end((to, artifact, offset)); // asked for twice: the first is not waited for
+        self.chunks.insert((to, artifact, offset), Chunk { bytes, sent_at: None, is_held_up: false });
+        self.under_way += bytes;
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.under_way += bytes;
+        }
+    }
+
+    /// A chunk is not under way any more.
+    fn end(&mut self, key: (NodeId, Digest, u64)) -> Option<Chunk> {
+        let chunk = self.chunks.remove(&key)?;
+        if !chunk.is_held_up {
+            self.under_way -= chunk.bytes;
+        }
+        if let Some(peer) = self.peers.get_mut(&key.0) {
+            peer.under_way -= chunk.bytes;
+        }
+        Some(chunk)
+    }
+
+    /// A chunk was read and goes out; false if its peer is gone.
+    pub(super) fn sent(&mut self, to: NodeId, artifact: Digest, offset: u64, now: Instant) -> bool {
+        let chunk = self.chunks.get_mut(&(to, artifact, offset));
+        chunk.map(|chunk| chunk.sent_at = Some(now)).is_some()
+    }
+
+    /// There was nothing to send; the artifact may have an end before what was asked for.
+    pub(super) fn not_sent(&mut self, to: NodeId, artifact: Digest, offset: u64) {
+        self.end((to, artifact, offset));
+    }
+
+    /// What was asked for beyond an artifact's end is not to be had.
+    pub(super) fn clip(&mut self, to: NodeId, artifact: Digest, total: u64) {
+        if let Some(peer) = self.peers.get_mut(&to) {
+            peer.waiting.retain(|(waiting, from, _)| *waiting != artifact || *from < total);
+        }
+    }
+
+    /// A peer confirms a chunk; false if none was under way.
+    pub(super) fn taken(&mut self, from: NodeId, artifact: Digest, offset: u64, now: Instant) -> bool {
+        let (all, key) = (self.under_way, (from, artifact, offset));
+        let Some(sent_at) = self.chunks.get(&key).and_then(|chunk| chunk.sent_at) else { return false };
+        let Some(Chunk { bytes, .. }) = self.end(key) else { return false };
+        let Some(peer) = self.peers.get_mut(&from) else { return false };
+        let (waited, allowed) = peer.fastest.compare(now.since(sent_at), now);
+        peer.window.adapt(bytes, peer.under_way + bytes, waited, allowed);
+        self.window.adapt(bytes, all, waited, allowed);
+        true
+    }
+
+    /// Gives up what has been under way for too long.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let is_due = |(_, chunk): &(&_, &Chunk)| chunk.due().is_some_and(|due| due <= now);
+        let due: Vec<_> = self.chunks.iter().filter(is_due).map(|(key, _)| *key).collect();
+        for key in due {
+            let Some(chunk) = self.chunks.get_mut(&key) else { continue };
+            if !chunk.is_held_up {
+                chunk.is_held_up = true;
+                self.under_way -= chunk.bytes;
+            }
+            if chunk.due().is_some_and(|due| due <= now) {
+                self.end(key);
+                if let Some(peer) = self.peers.get_mut(&key.0) {
+                    peer.window.collapse();
+                }
+            }
+        }
+    }
+
+    /// When to look again at what is under way.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.chunks.values().filter_map(Chunk::due).min()
     }
 
     /// Whether nobody waits for anything.
     pub(super) fn is_idle(&self) -> bool {
-        self.open == 0 && self.waiting.is_empty()
+        self.peers.values().all(Peer::is_idle)
     }
 
     /// The peer is gone.
     pub(super) fn forget(&mut self, peer: NodeId) {
-        self.waiting.retain(|r| r.to != peer);
+        let keys: Vec<_> = self.chunks.keys().filter(|(to, _, _)| *to == peer).copied().collect();
+        for key in keys {
+            self.end(key);
+        }
+        self.peers.remove(&peer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: Digest = Digest([7; 32]);
+    const MOST: u32 = CHUNK_BYTES_MAX;
+
+    fn peer(n: u8) -> NodeId {
+        NodeId([n; 32])
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(ms)
+    }
+
+    fn ask(serve: &mut Serve, n: u8, offset: u64) -> bool {
+        serve.ask(Read { to: peer(n), artifact: FILE, offset, length: MOST }, at(0))
+    }
+
+    /// Sends all that may be sent.
+    fn send(serve: &mut Serve, now: Instant) -> Vec<Read> {
+        let reads: Vec<_> = core::iter::from_fn(|| serve.next()).collect();
+        reads.iter().for_each(|r| assert!(serve.sent(r.to, r.artifact, r.offset, now)));
+        reads
+    }
+
+    #[test]
+    fn however_many_ask_only_a_window_is_under_way_and_each_has_its_turn() {
+        let mut serve = Serve::default();
+        (1..=10).for_each(|n| assert!(ask(&mut serve, n, 0)));
+        let mut served: Vec<_> = send(&mut serve, at(0));
+        let bytes: u32 = served.iter().map(|r| r.length).sum();
+        assert_eq!((u64::from(bytes), served.len()), (Window::default().bytes(), 2));
+        // A slow link: each chunk waits for those before it, so that the window stays small.
+        for turn in 0..8 {
+            let read = served[turn];
+            assert!(serve.taken(read.to, FILE, read.offset, at(200 * (1 + turn as u64))));
+            served.extend(send(&mut serve, at(200 * (1 + turn as u64))));
+        }
+        let turns: Vec<_> = served.iter().take(10).map(|r| r.to).collect();
+        assert_eq!(turns, (1..=10).map(peer).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_quick_link_takes_more_at_once_and_in_larger_chunks() {
+        let mut serve = Serve::default();
+        let mut now = 0;
+        let mut largest = 0;
+        for round in 0..200 {
+            for n in 1..=8 {
+                let _ = ask(&mut serve, n, round * u64::from(MOST));
+            }
+            let reads = send(&mut serve, at(now));
+            now += 1;
+            largest = reads.iter().map(|r| r.length).max().unwrap().max(largest);
+            reads.iter().for_each(|r| assert!(serve.taken(r.to, FILE, r.offset, at(now))));
+        }
+        assert_eq!(largest, MOST);
+    }
+
+    #[test]
+    fn who_does_not_confirm_holds_up_the_others_for_a_moment_only() {
+        let mut serve = Serve::default();
+        ask(&mut serve, 1, 0);
+        assert_eq!(send(&mut serve, at(0)).len(), 2);
+        ask(&mut serve, 2, 0);
+        assert_eq!(send(&mut serve, at(1)), []);
+        assert_eq!(serve.due(), Some(at(500)));
+        serve.expire(at(500));
+        let reads = send(&mut serve, at(500));
+        assert!(reads.len() == 2 && reads.iter().all(|r| r.to == peer(2)), "{reads:?}");
+        reads.iter().for_each(|r| assert!(serve.taken(r.to, FILE, r.offset, at(501))));
+        serve.expire(at(4000));
+        let reads = send(&mut serve, at(4000));
+        assert!(reads.iter().any(|r| r.to == peer(1)), "lost ones are given up: {reads:?}");
+    }
+
+    #[test]
+    fn what_is_cancelled_forgotten_or_beyond_the_end_is_not_sent() {
+        let mut serve = Serve::default();
+        for change in [
+            (|s: &mut Serve| s.cancel(peer(1), FILE)) as fn(&mut Serve),
+            |s| s.forget(peer(1)),
+            |s| s.clip(peer(1), FILE, 10),
+        ] {
+            ask(&mut serve, 1, 100);
+            change(&mut serve);
+            assert_eq!(serve.next(), None);
+            assert!(serve.is_idle());
+        }
+        ask(&mut serve, 1, 0);
+        let reads = send(&mut serve, at(0));
+        serve.forget(peer(1));
+        assert!(serve.is_idle() && !serve.taken(peer(1), FILE, reads[0].offset, at(1)));
+        assert!(!serve.sent(peer(1), FILE, 0, at(1)));
+    }
+
+    #[test]
+    fn a_peer_that_asks_for_too_much_or_one_peer_too_many_is_turned_away() {
+        let mut serve = Serve::default();
+        let taken = (0..100).filter(|i| ask(&mut serve, 1, i * u64::from(MOST))).count();
+        assert_eq!(taken, WAITING_OF_PEER_MAX);
+        let peers = (0..1000_u16).filter(|n| {
+            let mut id = [9; 32];
+            id[..2].copy_from_slice(&n.to_be_bytes());
+            serve.ask(Read { to: NodeId(id), artifact: FILE, offset: 0, length: 1 }, at(0))
+        });
+        assert_eq!(peers.count(), PEERS_MAX - 1);
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::config::Config;
 use super::desired::Desired;
+use super::helpers::Helpers;
 use super::loads::Loads;
 use super::message::Message;
 use super::peers::Peers;
@@ -88,6 +89,10 @@ pub struct Stock {
     transfers: BTreeMap<Digest, Transfer>,
     /// What is being fetched.
     active: Option<Want>,
+    /// How many holders are asked for it at once.
+    helpers: Helpers,
+    /// Somebody sent wrong bytes of them; fetched from one holder alone, so that the next time tells who.
+    doubted: BTreeSet<Digest>,
     serve: Serve,
     loads: Loads,
     told: Told,
@@ -118,6 +123,8 @@ impl Stock {
             peers: Peers::default(),
             transfers: BTreeMap::new(),
             active: None,
+            helpers: Helpers::new(now),
+            doubted: BTreeSet::new(),
             serve: Serve::default(),
             loads: Loads::default(),
             told: Told::default(),
@@ -138,11 +145,16 @@ impl Stock {
         self.now = now;
         match input {
             Input::Peers(peers) => self.on_peers(peers),
-            Input::Gone { peer } => self.peers.remove(peer),
+            Input::Gone { peer } => {
+                self.peers.remove(peer);
+                self.serve.forget(peer);
+            }
             Input::Message { from, message, blob } => match message {
                 Message::Fetch { artifact, offset, length } => self.on_fetch(from, artifact, offset, length),
                 Message::Chunk { artifact, offset, total } => self.on_chunk(from, (artifact, offset, total), blob),
                 Message::Absent { artifact } => self.on_absent(from, artifact),
+                Message::Taken { artifact, offset } => self.on_taken(from, artifact, offset),
+                Message::Enough { artifact } => self.serve.cancel(from, artifact),
             },
             Input::LinkDown { peer } => {
                 self.peers.link_down(peer);
@@ -177,6 +189,7 @@ impl Stock {
         let put_off = self.put_off.values().map(|p| p.until).filter(|until| *until > self.now).min();
         [
             (self.transfer_due(), "leave a silent holder"),
+            (self.serve.due(), "give up a chunk under way"),
             (self.peers.forgive_due(), "ask a holder again"),
             (put_off, "store an artifact again"),
             (self.loads.due(self.now), "load a student again"),
@@ -267,7 +280,7 @@ impl Stock {
         self.now = now;
         self.peers.forgive(now);
         self.fetch(now);
-        self.serve();
+        self.serve(now);
         self.load(now);
         self.unload(now);
         self.discard(now);

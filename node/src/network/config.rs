@@ -13,6 +13,9 @@ use crate::store::RememberedPeer;
 /// An unanswered write ends a connection after this long. Measured: after a silent cut of 20 s the old connection otherwise needs
 /// 7.6 s to recover.
 pub(super) const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
+/// What a connection's socket holds that is not on its way yet, bytes; more waits in the lanes, where a probe overtakes it. One of the
+/// largest chunks. Linux would hold megabytes.
+pub(super) const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 /// A stranger has this long to prove that it is of the fleet. libp2p's default is 10 s; strangers hold descriptors.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A link is closed by failure or by the node's end, never for being idle. (libp2p closes after 10 s by default.)

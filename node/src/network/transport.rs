@@ -9,7 +9,7 @@ use libp2p::{PeerId, Transport as _, noise, tcp, yamux};
 use socket2::SockRef;
 
 use super::NetworkError;
-use super::config::{HANDSHAKE_TIMEOUT, TCP_USER_TIMEOUT};
+use super::config::{HANDSHAKE_TIMEOUT, TCP_USER_TIMEOUT, UNSENT_BYTES_MAX};
 use crate::fleet_key::FleetKey;
 use crate::identity::Identity;
 
@@ -22,6 +22,7 @@ pub(super) fn build(
     let transport = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
         .map(|stream, _| {
             bound_silence(&stream);
+            bound_unsent(&stream);
             stream
         })
         .and_then(async move |stream, _| match fleet_key {
@@ -41,5 +42,13 @@ fn bound_silence(stream: &tcp::tokio::TcpStream) {
     #[cfg(target_os = "linux")]
     if let Err(e) = SockRef::from(&stream.0).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
         tracing::debug!("cannot set TCP_USER_TIMEOUT: {e}");
+    }
+}
+
+/// Best effort: without it a probe may wait behind more that was written before it.
+fn bound_unsent(stream: &tcp::tokio::TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(e) = SockRef::from(&stream.0).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
+        tracing::debug!("cannot set TCP_NOTSENT_LOWAT: {e}");
     }
 }

@@ -1,4 +1,4 @@
-//! Getting artifacts from others, one after the other.
+//! Getting artifacts from others, one after the other, each from several holders at once.
 
 use std::sync::Arc;
 
@@ -7,15 +7,14 @@ use super::wants::Want;
 use crate::blob::Blob;
 use crate::bugs::Bug;
 use crate::bundle::Manifest;
-use crate::deployment::message::{CHUNK_BYTES_MAX, Message};
+use crate::deployment::message::Message;
 use crate::deployment::port::{Event, Output};
 use crate::deployment::transfer::{Progress, Transfer};
 use crate::id::{Digest, NodeId};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
-/// A holder that sends nothing for so long is left for another. Ours: eight nodes that each have a window of chunks
-/// under way over one 1 Mbit/s link wait 4 s; a holder that dies is noticed by the failure detector far sooner.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(8);
+/// Artifacts of which somebody sent wrong bytes, and which are fetched from one holder alone therefore. Beyond it the first is forgotten.
+const DOUBTED_MAX: usize = 64;
 /// Artifacts handed to the store at once; nothing more is fetched meanwhile.
 const STORING_MAX: usize = 2;
 /// Artifacts begun and not finished, the one under way included. Beyond it another one is begun anew.
@@ -27,28 +26,33 @@ const REJECTED_MAX: usize = 64;
 
 impl Stock {
     pub(super) fn on_chunk(&mut self, from: NodeId, (artifact, offset, total): (Digest, u64, u64), blob: Blob) {
+        // Whatever becomes of it here, it is not on its way any more.
+        self.send(from, Message::Taken { artifact, offset }, Blob::default());
         let active = self.active.filter(|want| want.artifact == artifact);
         let Some((want, transfer)) = active.and_then(|want| Some((want, self.transfers.get_mut(&artifact)?))) else {
             self.counters.messages_refused += 1;
             return;
         };
-        match transfer.accept(from, offset, total, blob, self.now) {
-            Progress::More => self.counters.chunks_received += 1,
+        let bytes = blob.len();
+        let progress = transfer.accept(from, offset, total, blob, self.now);
+        if matches!(progress, Progress::More | Progress::Complete) {
+            self.counters.chunks_received += 1;
+            self.helpers.came(bytes, self.now);
+        }
+        match progress {
+            Progress::More => {}
             Progress::Unasked => self.counters.messages_refused += 1,
             Progress::Impossible => {
                 self.counters.messages_refused += 1;
                 self.peers.avoid_wrong(artifact, from, self.now);
             }
-            Progress::Complete => {
-                self.counters.chunks_received += 1;
-                self.complete(from, want);
-            }
+            Progress::Complete => self.complete(from, want),
         }
     }
 
     pub(super) fn on_absent(&mut self, from: NodeId, artifact: Digest) {
         let is_active = self.active.is_some_and(|want| want.artifact == artifact);
-        if is_active && self.transfers.get(&artifact).is_some_and(|t| t.holder() == Some(from)) {
+        if is_active && self.transfers.get(&artifact).is_some_and(|t| t.is_held_by(from)) {
             self.peers.avoid_absent(artifact, from, self.now);
         } else {
             self.counters.messages_refused += 1;
@@ -70,9 +74,14 @@ impl Stock {
                 }
             }
             self.counters.wrong_hashes += 1;
+            if self.doubted.len() >= DOUBTED_MAX {
+                self.doubted.pop_first();
+            }
+            self.doubted.insert(want.artifact);
             self.event(Event::WrongHash { artifact: want.artifact, from });
             return;
         }
+        self.doubted.remove(&want.artifact);
         if want.artifact == want.bundle
             && let Err(reason) = self.read_manifest(want.bundle, &bytes)
         {
@@ -103,37 +112,43 @@ impl Stock {
     }
 
     pub(super) fn fetch(&mut self, now: Instant) {
-        if self.transfer_due().is_some_and(|due| due <= now)
-            && let Some((artifact, holder)) = self.source()
-        {
+        while let Some((artifact, holder)) = self.silent_holder(now) {
             self.peers.avoid_absent(artifact, holder, now);
+            let Some(transfer) = self.transfers.get_mut(&artifact) else { break };
+            let others: Vec<_> = transfer.holders().filter(|other| *other != holder).collect();
+            let left = transfer.ask_of(&others, now);
+            self.have_enough(artifact, left);
         }
         self.choose(now);
-        let Some(transfer) = self.active.and_then(|want| self.transfers.get_mut(&want.artifact)) else { return };
-        let offsets = transfer.ask();
-        let Some((artifact, holder)) = self.source() else { return };
-        for offset in offsets {
-            let fetch = Message::Fetch { artifact, offset, length: CHUNK_BYTES_MAX };
-            self.send(holder, fetch, Blob::default());
+        let Some(artifact) = self.active.map(|want| want.artifact) else { return };
+        let fetches = self.transfers.get_mut(&artifact).map(|transfer| transfer.ask(now)).unwrap_or_default();
+        for (holder, offset, length) in fetches {
+            self.send(holder, Message::Fetch { artifact, offset, length }, Blob::default());
         }
     }
 
-    /// When the holder has been silent for too long.
+    /// When a holder has been silent for too long.
     pub(super) fn transfer_due(&self) -> Option<Instant> {
-        let (artifact, _) = self.source()?;
-        self.transfers.get(&artifact).map(|t| t.heard_at() + CHUNK_TIMEOUT)
+        Some(self.transfers.get(&self.active?.artifact)?.due()?.0)
     }
 
-    /// What is under way, and from whom.
-    fn source(&self) -> Option<(Digest, NodeId)> {
+    fn silent_holder(&self, now: Instant) -> Option<(Digest, NodeId)> {
         let artifact = self.active?.artifact;
-        Some((artifact, self.transfers.get(&artifact)?.holder()?))
+        let (due, holder) = self.transfers.get(&artifact)?.due()?;
+        (due <= now).then_some((artifact, holder))
     }
 
-    /// Keeps to what is under way unless something more urgent can be had, and to its holder as long as that serves.
+    /// Those who are not asked any more need not send what they were asked for.
+    fn have_enough(&mut self, artifact: Digest, left: Vec<NodeId>) {
+        for holder in left {
+            self.send(holder, Message::Enough { artifact }, Blob::default());
+        }
+    }
+
+    /// Keeps to what is under way unless something more urgent can be had, and to its holders as long as they serve.
     fn choose(&mut self, now: Instant) {
         let wants = self.wants();
-        let available = |want: &Want| self.holder(want).map(|holder| (*want, holder));
+        let available = |want: &Want| Some((*want, self.holders(want))).filter(|(_, holders)| !holders.is_empty());
         let mut current =
             wants.iter().filter(|want| self.active.is_some_and(|active| active.artifact == want.artifact));
         let chosen = match current.find_map(available) {
@@ -145,31 +160,32 @@ impl Stock {
         self.activate(chosen, now);
     }
 
-    /// The holder that serves, or another.
-    fn holder(&self, want: &Want) -> Option<NodeId> {
-        let serving = self.source().filter(|(artifact, _)| *artifact == want.artifact).map(|(_, holder)| holder);
-        serving
-            .filter(|holder| self.peers.is_usable(want.artifact, *holder))
-            .or_else(|| self.peers.holder(self.me, want.artifact, want.bundle))
+    /// The holders that serve, and others as far as more are to be asked.
+    fn holders(&self, want: &Want) -> Vec<NodeId> {
+        let is_active = self.active.is_some_and(|active| active.artifact == want.artifact);
+        let transfer = self.transfers.get(&want.artifact).filter(|_| is_active);
+        let serving = transfer.into_iter().flat_map(Transfer::holders).collect();
+        let most = if self.doubted.contains(&want.artifact) { 1 } else { self.helpers.count() };
+        self.peers.holders(self.me, (want.artifact, want.bundle), serving, most)
     }
 
-    fn activate(&mut self, chosen: Option<(Want, NodeId)>, now: Instant) {
+    fn activate(&mut self, chosen: Option<(Want, Vec<NodeId>)>, now: Instant) {
         let before = self.active.map(|want| want.artifact);
-        if let Some(parked) = before.filter(|artifact| chosen.is_none_or(|(want, _)| want.artifact != *artifact))
+        if let Some(parked) =
+            before.filter(|artifact| chosen.as_ref().is_none_or(|(want, _)| want.artifact != *artifact))
             && let Some(transfer) = self.transfers.get_mut(&parked)
         {
-            transfer.resume(None, now);
+            let left = transfer.ask_of(&[], now);
+            self.have_enough(parked, left);
         }
-        self.active = chosen.map(|(want, _)| want);
-        let Some((want, holder)) = chosen else { return };
+        self.active = chosen.as_ref().map(|(want, _)| *want);
+        let Some((want, holders)) = chosen else { return };
         let other = self.transfers.keys().find(|artifact| **artifact != want.artifact).copied();
         if let Some(other) = other.filter(|_| self.transfers.len() >= TRANSFERS_MAX) {
             self.transfers.remove(&other);
         }
-        let new = || Transfer::new(want.total, want.bytes_max, now);
-        let transfer = self.transfers.entry(want.artifact).or_insert_with(new);
-        if transfer.holder() != Some(holder) {
-            transfer.resume(Some(holder), now);
-        }
+        let transfer = self.transfers.entry(want.artifact).or_insert_with(|| Transfer::new(want.total, want.bytes_max));
+        let left = transfer.ask_of(&holders, now);
+        self.have_enough(want.artifact, left);
     }
 }

@@ -30,7 +30,7 @@ impl Stock {
     fn distrust(&mut self, student: Digest) {
         let bundle = self.manifests.iter().find(|(_, manifest)| manifest.student(student).is_some());
         let bundle = bundle.map(|(bundle, _)| *bundle);
-        if bundle.and_then(|bundle| self.peers.holder(self.me, student, bundle)).is_some() {
+        if bundle.is_some_and(|bundle| !self.peers.holders(self.me, (student, bundle), Vec::new(), 1).is_empty()) {
             self.held.remove(&student);
         }
     }

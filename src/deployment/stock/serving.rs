@@ -6,6 +6,7 @@ use crate::deployment::message::{CHUNK_BYTES_MAX, Message};
 use crate::deployment::port::Output;
 use crate::deployment::serve::Read;
 use crate::id::{Digest, NodeId};
+use crate::time::Instant;
 
 impl Stock {
     pub(super) fn on_fetch(&mut self, from: NodeId, artifact: Digest, offset: u64, length: u32) {
@@ -14,7 +15,7 @@ impl Stock {
             return;
         }
         let is_held = self.held.contains_key(&artifact);
-        if is_held && self.serve.ask(Read { to: from, artifact, offset, length }) {
+        if is_held && self.serve.ask(Read { to: from, artifact, offset, length }, self.now) {
             return;
         }
         self.counters.reads_refused += u64::from(is_held);
@@ -22,20 +23,33 @@ impl Stock {
     }
 
     pub(super) fn on_chunk_read(&mut self, to: NodeId, artifact: Digest, offset: u64, chunk: Option<(u64, Blob)>) {
-        self.serve.done();
         match chunk {
-            Some((total, blob)) => {
-                self.counters.chunks_sent += 1;
-                self.send(to, Message::Chunk { artifact, offset, total }, blob);
+            Some((total, blob)) if !blob.is_empty() || total == 0 => {
+                if self.serve.sent(to, artifact, offset, self.now) {
+                    self.counters.chunks_sent += 1;
+                    self.send(to, Message::Chunk { artifact, offset, total }, blob);
+                }
+            }
+            Some((total, _)) => {
+                self.serve.not_sent(to, artifact, offset);
+                self.serve.clip(to, artifact, total);
             }
             None => {
                 self.held.remove(&artifact);
+                self.serve.not_sent(to, artifact, offset);
+                self.serve.cancel(to, artifact);
                 self.send(to, Message::Absent { artifact }, Blob::default());
             }
         }
     }
 
-    pub(super) fn serve(&mut self) {
+    pub(super) fn on_taken(&mut self, from: NodeId, artifact: Digest, offset: u64) {
+        let was_under_way = self.serve.taken(from, artifact, offset, self.now);
+        self.counters.messages_refused += u64::from(!was_under_way);
+    }
+
+    pub(super) fn serve(&mut self, now: Instant) {
+        self.serve.expire(now);
         while let Some(Read { to, artifact, offset, length }) = self.serve.next() {
             self.outputs.push_back(Output::ReadChunk { to, artifact, offset, length });
         }

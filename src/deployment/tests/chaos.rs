@@ -38,6 +38,9 @@ fn message(bundle: &Bundle) -> impl Strategy<Value = (Message, Blob)> + use<> {
         1 => (artifact(bundle), offset, any::<u32>())
             .prop_map(|(artifact, offset, length)| (Message::Fetch { artifact, offset, length }, Blob::default())),
         1 => artifact(bundle).prop_map(|artifact| (Message::Absent { artifact }, Blob::default())),
+        1 => artifact(bundle).prop_map(|artifact| (Message::Enough { artifact }, Blob::default())),
+        1 => (artifact(bundle), 0..4_u64)
+            .prop_map(|(artifact, n)| (Message::Taken { artifact, offset: n * 1024 }, Blob::default())),
     ]
 }
 

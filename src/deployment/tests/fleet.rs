@@ -41,7 +41,8 @@ pub(super) struct Device {
     pub(super) store: Store,
     pub(super) loaded: BTreeSet<Digest>,
     pub(super) events: Vec<Event>,
-    pub(super) chunks_sent: usize,
+    /// Bytes of artifacts.
+    pub(super) bytes_sent: usize,
     pub(super) loads: usize,
     up: bool,
     config: Config,
@@ -169,7 +170,7 @@ impl Fleet {
         while let Some(output) = device.stock.poll_output() {
             let answer = match output {
                 Output::Send { to, message, blob } => {
-                    device.chunks_sent += usize::from(matches!(message, Message::Chunk { .. }));
+                    device.bytes_sent += blob.len();
                     let lost = self.silent.contains(&me) || self.silent.contains(&to);
                     (!lost).then_some((to, Input::Message { from: me, message, blob }))
                 }
@@ -239,7 +240,7 @@ impl Device {
             store,
             loaded: BTreeSet::new(),
             events: Vec::new(),
-            chunks_sent: 0,
+            bytes_sent: 0,
             loads: 0,
             up: true,
             config,

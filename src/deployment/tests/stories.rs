@@ -20,8 +20,9 @@ fn a_bundle_given_to_one_is_kept_whole_by_everybody_with_room() {
     let (mut fleet, bundle) = (Fleet::new(6), bundle(4, BYTES, 0));
     fleet.deploy(3, &bundle);
     fleet.until(s(10), |f| all_hold(f, 1..=6, &bundle));
-    let chunks: usize = (1..=6).map(|n| fleet.device(n).chunks_sent).sum();
-    assert_eq!(chunks, 5 * (4 * 10 + 1), "nothing is fetched twice");
+    let sent: usize = (1..=6).map(|n| fleet.device(n).bytes_sent).sum();
+    let size: usize = bundle.files.values().map(Vec::len).sum();
+    assert_eq!(sent, 5 * size, "nothing is fetched twice");
 }
 
 #[test]
@@ -40,12 +41,14 @@ fn a_holder_that_dies_midway_is_replaced_and_nothing_is_fetched_twice() {
     let (mut fleet, bundle) = (Fleet::new(3), bundle(1, 40 * BYTES, 0));
     fleet.deploy(1, &bundle);
     fleet.deploy(2, &bundle);
-    fleet.until(s(5), |f| f.device(1).chunks_sent + f.device(2).chunks_sent > 100);
-    let first = if fleet.device(1).chunks_sent > 90 { 1 } else { 2 };
-    fleet.kill(first);
+    fleet.until(s(5), |f| f.device(1).bytes_sent + f.device(2).bytes_sent > 10 * BYTES);
+    let by_each = [1, 2].map(|n| fleet.device(n).bytes_sent);
+    assert!(by_each.iter().all(|bytes| *bytes > 3 * BYTES), "both serve: {by_each:?}");
+    fleet.kill(1);
     fleet.until(s(10), |f| all_hold(f, 3..=3, &bundle));
-    let sent = fleet.device(1).chunks_sent + fleet.device(2).chunks_sent;
-    assert!((400..=412).contains(&sent), "400 chunks, and at most a window or two again: {sent}");
+    let sent = fleet.device(1).bytes_sent + fleet.device(2).bytes_sent;
+    let size: usize = bundle.files.values().map(Vec::len).sum();
+    assert!((size..=size + 64 * 1024).contains(&sent), "what was under way comes again, no more: {sent} for {size}");
 }
 
 #[test]
@@ -53,9 +56,8 @@ fn a_holder_that_falls_silent_is_left_for_another() {
     let (mut fleet, bundle) = (Fleet::new(3), bundle(1, 40 * BYTES, 0));
     fleet.deploy(1, &bundle);
     fleet.deploy(2, &bundle);
-    fleet.until(s(5), |f| f.device(1).chunks_sent + f.device(2).chunks_sent > 100);
-    let first = if fleet.device(1).chunks_sent > 90 { 1 } else { 2 };
-    fleet.silent.insert(id(first));
+    fleet.until(s(5), |f| f.device(1).bytes_sent + f.device(2).bytes_sent > 10 * BYTES);
+    fleet.silent.insert(id(1));
     fleet.until(s(15), |f| all_hold(f, 3..=3, &bundle));
 }
 
@@ -202,10 +204,11 @@ fn what_nobody_asked_for_is_refused_and_counted() {
         Message::Absent { artifact },
         Message::Fetch { artifact, offset: 0, length: u32::MAX },
         Message::Fetch { artifact, offset: 0, length: 0 },
+        Message::Taken { artifact, offset: 0 },
     ] {
         fleet.give(1, Input::Message { from: id(9), message, blob: Vec::new().into() });
     }
-    assert_eq!(fleet.device(1).stock.counters().messages_refused, 4);
+    assert_eq!(fleet.device(1).stock.counters().messages_refused, 5);
 }
 
 #[test]

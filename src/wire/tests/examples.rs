@@ -107,10 +107,14 @@ fn deployments() -> Vec<Example> {
     let fetch = deployment::Message::Fetch { artifact, offset: 65_536, length: 16_384 };
     let chunk = deployment::Message::Chunk { artifact, offset: 65_536, total: 65_540 };
     let absent = deployment::Message::Absent { artifact };
+    let taken = deployment::Message::Taken { artifact, offset: 65_536 };
+    let enough = deployment::Message::Enough { artifact };
     vec![
         ("deployment fetch", Message::Deployment(fetch), Blob::default()),
         ("deployment chunk", Message::Deployment(chunk), Blob::from(vec![1, 2, 3, 4])),
         ("deployment absent", Message::Deployment(absent), Blob::default()),
+        ("deployment taken", Message::Deployment(taken), Blob::default()),
+        ("deployment enough", Message::Deployment(enough), Blob::default()),
     ]
 }
 
