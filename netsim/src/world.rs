@@ -225,6 +225,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Wake { host, ticket } => self.wake(host, ticket),
+            Event::Arrive(parcel) => self.arrive(parcel),
             Event::Deliver(parcel) => self.deliver(*parcel),
             Event::Result { host, life, input } => self.result(host, life, *input),
             Event::Written { host, life, write, durable } => self.written(host, life, write, *durable),

@@ -32,20 +32,17 @@ pub(super) struct Read {
 }
 
 /// Somebody who fetches.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Peer {
     /// What it asked for: artifact, from, how much.
     waiting: VecDeque<(Digest, u64, u32)>,
     window: Window,
-    fastest: Fastest,
+    /// Known from the first chunk on.
+    fastest: Option<Fastest>,
     under_way: u64,
 }
 
 impl Peer {
-    fn new(now: Instant) -> Self {
-        Self { waiting: VecDeque::new(), window: Window::default(), fastest: Fastest::new(now), under_way: 0 }
-    }
-
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.under_way == 0
     }
@@ -80,13 +77,13 @@ pub(super) struct Serve {
 
 impl Serve {
     /// Takes on what a peer asks for; false if too much waits.
-    pub(super) fn ask(&mut self, read: Read, now: Instant) -> bool {
+    pub(super) fn ask(&mut self, read: Read) -> bool {
         let Read { to, artifact, offset, length } = read;
         if !self.peers.contains_key(&to) && self.peers.len() >= PEERS_MAX {
             let Some(idle) = self.peers.iter().find(|(_, p)| p.is_idle()).map(|(id, _)| *id) else { return false };
             self.peers.remove(&idle);
         }
-        let waiting = &mut self.peers.entry(to).or_insert_with(|| Peer::new(now)).waiting;
+        let waiting = &mut self.peers.entry(to).or_default().waiting;
         let room = waiting.len() < WAITING_OF_PEER_MAX;
         if room {
             waiting.push_back((artifact, offset, length));
@@ -174,7 +171,13 @@ impl Serve {
         let Some(sent_at) = self.chunks.get(&key).and_then(|chunk| chunk.sent_at) else { return false };
         let Some(Chunk { bytes, .. }) = self.end(key) else { return false };
         let Some(peer) = self.peers.get_mut(&from) else { return false };
-        let (waited, allowed) = peer.fastest.compare(now.since(sent_at), now);
+        let took = now.since(sent_at);
+        let Some(fastest) = &mut peer.fastest else {
+            // The first one there has nothing to be compared with.
+            peer.fastest = Some(Fastest::new(took, self.window.waited(), now));
+            return true;
+        };
+        let (waited, allowed) = fastest.compare(took, now);
         peer.window.adapt(bytes, peer.under_way + bytes, waited, allowed);
         self.window.adapt(bytes, all, waited, allowed);
         true
@@ -235,7 +238,7 @@ mod tests {
     }
 
     fn ask(serve: &mut Serve, n: u8, offset: u64) -> bool {
-        serve.ask(Read { to: peer(n), artifact: FILE, offset, length: MOST }, at(0))
+        serve.ask(Read { to: peer(n), artifact: FILE, offset, length: MOST })
     }
 
     /// Sends all that may be sent.
@@ -245,6 +248,47 @@ mod tests {
         reads
     }
 
+    /// Ten fetch all the time over a link of so many bytes a millisecond: the longest queue, ms; what each got; the share of the time that the link
+    /// was busy, %.
+    fn ten_fetch(rate: u64, delay_ms: u64) -> (u64, Vec<u64>, u64) {
+        const US: u64 = 1000;
+        let us = |us: u64| Instant::from_nanos(us * 1000);
+        let (mut serve, mut busy_until, mut busy, mut longest) = (Serve::default(), 0, 0, 0);
+        let (mut got, mut asked) = (vec![0; 10], 0);
+        let mut under_way: VecDeque<(u64, Read)> = VecDeque::new();
+        for now in (0..30_000 * US).step_by(100) {
+            while under_way.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, read) = under_way.pop_front().unwrap();
+                got[usize::from(read.to.0[0]) - 1] += u64::from(read.length);
+                assert!(serve.taken(read.to, FILE, read.offset, us(now)));
+            }
+            for n in 1..=10 {
+                asked += u64::from(ask(&mut serve, n, asked * u64::from(MOST)));
+            }
+            for read in send(&mut serve, us(now)) {
+                let takes = u64::from(read.length) * US / rate;
+                busy_until = now.max(busy_until) + takes;
+                busy += takes;
+                under_way.push_back((busy_until + 2 * delay_ms * US, read));
+                if now > 5000 * US {
+                    longest = longest.max((busy_until - now) / US);
+                }
+            }
+        }
+        (longest, got, busy / (300 * US))
+    }
+
+    #[test]
+    fn ten_who_fetch_at_once_share_a_link_and_leave_hardly_any_queue_on_it() {
+        for (rate, delay_ms, longest_ms) in [(125, 0, 60), (125, 20, 60), (1250, 5, 40), (12_500, 1, 40)] {
+            let (longest, got, busy) = ten_fetch(rate, delay_ms);
+            let (least, most) = (got.iter().min().unwrap(), got.iter().max().unwrap());
+            assert!(longest <= longest_ms, "{rate} B/ms, {delay_ms} ms: a queue of {longest} ms");
+            assert!(busy >= 75, "{rate} B/ms, {delay_ms} ms: busy {busy} %");
+            assert!(most - least <= most / 5, "{rate} B/ms, {delay_ms} ms: {got:?}");
+        }
+    }
+
     #[test]
     fn however_many_ask_only_a_window_is_under_way_and_each_has_its_turn() {
         let mut serve = Serve::default();
@@ -252,14 +296,12 @@ mod tests {
         let mut served: Vec<_> = send(&mut serve, at(0));
         let bytes: u32 = served.iter().map(|r| r.length).sum();
         assert_eq!((u64::from(bytes), served.len()), (Window::default().bytes(), 2));
-        // A slow link: each chunk waits for those before it, so that the window stays small.
         for turn in 0..8 {
-            let read = served[turn];
-            assert!(serve.taken(read.to, FILE, read.offset, at(200 * (1 + turn as u64))));
-            served.extend(send(&mut serve, at(200 * (1 + turn as u64))));
+            let (read, now) = (served[turn], at(200 * (1 + turn as u64)));
+            assert!(serve.taken(read.to, FILE, read.offset, now));
+            served.extend(send(&mut serve, now));
         }
-        let turns: Vec<_> = served.iter().take(10).map(|r| r.to).collect();
-        assert_eq!(turns, (1..=10).map(peer).collect::<Vec<_>>());
+        assert_eq!(served.iter().map(|r| r.to).collect::<Vec<_>>(), (1..=10).map(peer).collect::<Vec<_>>());
     }
 
     #[test]
@@ -324,7 +366,7 @@ mod tests {
         let peers = (0..1000_u16).filter(|n| {
             let mut id = [9; 32];
             id[..2].copy_from_slice(&n.to_be_bytes());
-            serve.ask(Read { to: NodeId(id), artifact: FILE, offset: 0, length: 1 }, at(0))
+            serve.ask(Read { to: NodeId(id), artifact: FILE, offset: 0, length: 1 })
         });
         assert_eq!(peers.count(), PEERS_MAX - 1);
     }

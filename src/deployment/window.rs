@@ -41,11 +41,16 @@ impl Window {
         self.bytes
     }
 
+    /// How long the fastest chunk of late waited.
+    pub(super) fn waited(&self) -> Duration {
+        self.waits.iter().min().copied().unwrap_or_default()
+    }
+
     /// So many bytes have come, with `under_way` of them under way until then, and waited so long where `allowed` is no harm.
     pub(super) fn adapt(&mut self, came: u64, under_way: u64, waited: Duration, allowed: Duration) {
         self.waits[self.next] = waited;
         self.next = (self.next + 1) % WAITS;
-        let waited = self.waits.iter().min().copied().unwrap_or_default();
+        let waited = self.waited();
         self.is_starting &= 2 * waited < allowed;
         let is_used = 2 * under_way >= self.bytes;
         if waited > allowed {
@@ -76,8 +81,9 @@ pub(super) struct Fastest {
 }
 
 impl Fastest {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, now: Duration::MAX, before: Duration::MAX }
+    /// From the first round trip, in which a chunk waited so long behind others on the way out.
+    pub(super) fn new(took: Duration, waited: Duration, now: Instant) -> Self {
+        Self { since: now, now: took.saturating_sub(waited), before: Duration::MAX }
     }
 
     /// Takes in a round trip; says how much longer than the fastest it took, and what is allowed.
@@ -117,8 +123,7 @@ mod tests {
 
     /// A link with a rate in bytes/s and a delay; what it queues beside the window is `others` bytes. Round trip by round trip.
     fn settle(window: &mut Window, rate: u64, delay: Duration, others: u64) {
-        let mut fastest = Fastest::new(Instant::ZERO);
-        fastest.compare(delay, Instant::ZERO);
+        let mut fastest = Fastest::new(delay, Duration::ZERO, Instant::ZERO);
         for round in 0..200 {
             let bytes = window.bytes();
             let carried = rate * u64::try_from(delay.as_millis()).unwrap() / 1000;
@@ -177,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_fastest_round_trip_is_forgotten_after_a_while() {
-        let mut fastest = Fastest::new(Instant::ZERO);
+        let mut fastest = Fastest::new(ms(12), ms(2), Instant::ZERO);
         assert_eq!(fastest.compare(ms(10), Instant::ZERO).0, ms(0));
         assert_eq!(fastest.compare(ms(30), Instant::ZERO).0, ms(20));
         let later = |spans: u32| Instant::ZERO + SPAN * spans;

@@ -201,10 +201,11 @@ impl World {
         let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob, bytes: size };
         match self.network.send(self.now, (from, host), lane, bytes, (payer, rate)) {
             Fate::Arrives(times) => {
+                let event = if self.network.spec.both_ways { Event::Arrive } else { Event::Deliver };
                 for at in &times[1..] {
-                    self.queue.push(*at, Event::Deliver(Box::new(parcel.clone())));
+                    self.queue.push(*at, event(Box::new(parcel.clone())));
                 }
-                self.queue.push(times[0], Event::Deliver(Box::new(parcel)));
+                self.queue.push(times[0], event(Box::new(parcel)));
             }
             Fate::Waits => match self.connections.get_mut(&pair(from, host)) {
                 Some(c) if c.id == connection && c.waiting.len() < WAITING_MAX => c.waiting.push(parcel),
@@ -212,6 +213,13 @@ impl World {
             },
             Fate::Dropped => self.stats.dropped += 1,
         }
+    }
+
+    /// A message reaches the link of its receiver, which may have others to carry first.
+    pub(super) fn arrive(&mut self, parcel: Box<Parcel>) {
+        let to = (parcel.to, self.host(parcel.to).spec.capability.link_bits_per_s);
+        let at = self.network.come(self.now, to, parcel.bytes);
+        self.queue.push(at, Event::Deliver(parcel));
     }
 
     /// A message arrives, if its connection still stands there.

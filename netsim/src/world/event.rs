@@ -13,6 +13,8 @@ use crate::fact::{AskId, HostId};
 pub(super) enum Event {
     /// A node's timer.
     Wake { host: HostId, ticket: u64 },
+    /// A message reaches the link of its receiver.
+    Arrive(Box<Parcel>),
     /// A message reaches its receiver.
     Deliver(Box<Parcel>),
     /// Something local is finished.
@@ -71,7 +73,8 @@ impl Event {
             | Self::LinkUp { host, .. }
             | Self::LinkDown { host, .. } => Some(*host),
             Self::Deliver(parcel) => Some(parcel.to),
-            Self::Written { .. }
+            Self::Arrive(_)
+            | Self::Written { .. }
             | Self::Knock { .. }
             | Self::Break { .. }
             | Self::Ask

@@ -38,6 +38,8 @@ pub struct NetworkSpec {
     pub reorder: f64,
     /// Rate of each host's link, bit/s; 0: that of its own capability.
     pub rate_bits_per_s: f64,
+    /// The rate holds up what comes to a host, too, each way by itself. Otherwise only what leaves it.
+    pub both_ways: bool,
     /// What pays for the rate: everything, or the bytes of requests and answers alone.
     pub pays: Pays,
     /// A cut that lasts longer ends a connection, s (the shell's TCP_USER_TIMEOUT).
@@ -67,6 +69,7 @@ impl Default for NetworkSpec {
             duplicate: 0.0,
             reorder: 0.0,
             rate_bits_per_s: 0.0,
+            both_ways: false,
             pays: Pays::Everything,
             break_after_s: 3.0,
             discovery_s: 5.0,
@@ -99,8 +102,9 @@ pub(super) struct Network {
     down: BTreeSet<HostId>,
     /// Of each host: how many times slower its link is.
     clogs: BTreeMap<HostId, f64>,
-    /// Each host's link is busy until then.
+    /// Each host's link is busy until then with what leaves, and with what comes.
     busy: Vec<Instant>,
+    busy_in: Vec<Instant>,
     /// The last arrival of each lane that is not over yet.
     arrivals: BTreeMap<(HostId, HostId, Lane), Instant>,
     next: u64,
@@ -116,6 +120,7 @@ impl Network {
             down: BTreeSet::new(),
             clogs: BTreeMap::new(),
             busy: vec![Instant::ZERO; hosts],
+            busy_in: vec![Instant::ZERO; hosts],
             arrivals: BTreeMap::new(),
             next: 0,
             random,
@@ -216,8 +221,7 @@ impl Network {
 
     /// When the last bit is on its way; `None` if too much waits already.
     fn leave(&mut self, now: Instant, (payer, rate): (HostId, f64), lane: Lane, bytes: Bytes) -> Option<Instant> {
-        let rate = if self.spec.rate_bits_per_s > 0.0 { self.spec.rate_bits_per_s } else { rate };
-        let rate = rate / self.clogs.get(&payer).copied().unwrap_or(1.0);
+        let rate = self.rate(payer, rate);
         let paid = match self.spec.pays {
             Pays::Everything => bytes.header + bytes.blob,
             Pays::Payloads if lane == Lane::Inference => bytes.blob,
@@ -226,8 +230,7 @@ impl Network {
         if paid == 0 || rate <= 0.0 {
             return Some(now);
         }
-        #[expect(clippy::cast_precision_loss, reason = "messages are small")]
-        let takes = Duration::from_secs_f64(paid as f64 * 8.0 / rate);
+        let takes = time_for(paid, rate);
         let busy = &mut self.busy[index(payer)];
         let starts = now.max(*busy);
         // Control messages are dropped rather than queued behind much else.
@@ -236,6 +239,23 @@ impl Network {
         }
         *busy = starts + takes;
         Some(*busy)
+    }
+
+    fn rate(&self, host: HostId, own: f64) -> f64 {
+        let rate = if self.spec.rate_bits_per_s > 0.0 { self.spec.rate_bits_per_s } else { own };
+        rate / self.clogs.get(&host).copied().unwrap_or(1.0)
+    }
+
+    /// When the last bit of what reaches a host's link now, with that rate in bit/s, is there.
+    pub(super) fn come(&mut self, now: Instant, (to, rate): (HostId, f64), bytes: usize) -> Instant {
+        let rate = self.rate(to, rate);
+        if self.spec.pays == Pays::Payloads || rate <= 0.0 {
+            return now;
+        }
+        let takes = time_for(bytes, rate);
+        let busy = &mut self.busy_in[index(to)];
+        *busy = now.max(*busy) + takes;
+        *busy
     }
 
     fn arrival(&mut self, left: Instant, (from, to): (HostId, HostId), lane: Lane) -> Instant {
@@ -257,6 +277,11 @@ impl Network {
     pub(super) fn tidy(&mut self, now: Instant) {
         self.arrivals.retain(|_, at| *at > now);
     }
+}
+
+fn time_for(bytes: usize, bits_per_s: f64) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "messages are small")]
+    Duration::from_secs_f64(bytes as f64 * 8.0 / bits_per_s)
 }
 
 /// The size of a message.
@@ -308,6 +333,15 @@ mod tests {
             .map(|_| arrives(&network.send(Instant::ZERO, (A, B), Lane::Inference, kilobyte, (A, 8000.0))))
             .collect();
         assert_eq!(times, [1, 2, 3].map(|s| Instant::ZERO + Duration::from_secs(s)));
+    }
+
+    #[test]
+    fn what_comes_waits_for_its_turn_too_but_not_behind_what_leaves() {
+        let mut network = network(NetworkSpec::default());
+        let kilobyte = Bytes { header: 0, blob: 1000 };
+        network.send(Instant::ZERO, (B, A), Lane::Bulk, kilobyte, (B, 8000.0));
+        let times = [1, 2].map(|_| network.come(Instant::ZERO, (B, 8000.0), 1000));
+        assert_eq!(times, [1, 2].map(|s| Instant::ZERO + Duration::from_secs(s)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Stock {
             return;
         }
         let is_held = self.held.contains_key(&artifact);
-        if is_held && self.serve.ask(Read { to: from, artifact, offset, length }, self.now) {
+        if is_held && self.serve.ask(Read { to: from, artifact, offset, length }) {
             return;
         }
         self.counters.reads_refused += u64::from(is_held);
