@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::blob::Blob;
 use crate::bundle::Manifest;
-use crate::deployment::{Config, Event, Input, Kept, Message, Output, Peer, Stock};
+use crate::deployment::{Config, Event, Input, Kept, Output, Peer, Stock};
 use crate::id::{Digest, Epoch, NodeId, PartId, Term};
 use crate::leadership::tests::fixture::{Bundle, id};
 use crate::leadership::{EpochPlan, PlannedGroup};
