@@ -32,7 +32,7 @@ pub(super) struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self { bytes: BYTES_MIN, is_starting: true, waits: [Duration::ZERO; WAITS], next: 0 }
+        Self { bytes: BYTES_MIN, is_starting: true, waits: [Duration::MAX; WAITS], next: 0 }
     }
 }
 
@@ -43,15 +43,16 @@ impl Window {
 
     /// How long the fastest chunk of late waited.
     pub(super) fn waited(&self) -> Duration {
-        self.waits.iter().min().copied().unwrap_or_default()
+        self.waits.iter().min().copied().filter(|waited| *waited < Duration::MAX).unwrap_or_default()
     }
 
     /// So many bytes have come, with `under_way` of them under way until then, and waited so long where `allowed` is no harm.
     pub(super) fn adapt(&mut self, came: u64, under_way: u64, waited: Duration, allowed: Duration) {
         self.waits[self.next] = waited;
         self.next = (self.next + 1) % WAITS;
-        let waited = self.waited();
+        // A single one that waited ends the start: while the window doubles, eight would come too late.
         self.is_starting &= 2 * waited < allowed;
+        let waited = self.waited();
         let is_used = 2 * under_way >= self.bytes;
         if waited > allowed {
             let excess = share(waited - allowed, allowed).min(1.0);
