@@ -64,6 +64,8 @@ pub struct Outcome {
     pub took: Duration,
     /// Whether it needed a second attempt.
     pub retried: bool,
+    /// The name of the node that was asked last; none if there was no node to ask.
+    pub asked: Option<String>,
     /// What came of it.
     pub result: Answered,
 }
@@ -71,12 +73,12 @@ pub struct Outcome {
 impl Outcome {
     /// Whether it was answered with every part.
     pub fn is_complete(&self) -> bool {
-        matches!(self.result, Answered::Yes { degraded: false, .. })
+        matches!(&self.result, Answered::Yes { missing, .. } if missing.is_empty())
     }
 
     /// Whether it was answered without some part.
     pub fn is_degraded(&self) -> bool {
-        matches!(self.result, Answered::Yes { degraded: true, .. })
+        matches!(&self.result, Answered::Yes { missing, .. } if !missing.is_empty())
     }
 
     /// Whether it was not answered.
@@ -90,8 +92,8 @@ impl Outcome {
 pub enum Answered {
     /// With every part or without some; the right class or not.
     Yes {
-        /// Whether a part is lacking.
-        degraded: bool,
+        /// The parts that are lacking.
+        missing: Vec<u64>,
         /// Whether the class is right.
         correct: bool,
     },
@@ -183,17 +185,17 @@ impl Shared {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let (image, class) = self.images.nth(number);
-            let (first, asked) = self.attempt(image, number, None);
-            let retried = first.is_err();
+            let (mut reply, mut asked) = self.attempt(image, number, None);
+            let retried = reply.is_err();
             if retried {
                 std::thread::sleep(BEFORE_RETRY);
+                (reply, asked) = self.attempt(image, number + 1, asked.as_deref());
             }
-            let reply = first.or_else(|_| self.attempt(image, number + 1, asked.as_deref()).0);
             let result = match reply {
-                Ok(reply) => Answered::Yes { degraded: reply.is_degraded(), correct: reply.class == class },
+                Ok(reply) => Answered::Yes { correct: reply.class == class, missing: reply.parts_missing },
                 Err(why) => Answered::No { why },
             };
-            lock(&self.outcomes).push(Outcome { at: Instant::now(), took: start.elapsed(), retried, result });
+            lock(&self.outcomes).push(Outcome { at: Instant::now(), took: start.elapsed(), retried, asked, result });
             std::thread::sleep(self.options.pace.saturating_sub(start.elapsed()));
         }
     }

@@ -23,7 +23,8 @@ pub(super) fn unmet(steps: &[StepReport], nodes: usize, parts: usize) -> Vec<Str
             format!("{event}: once whole, answers are complete ({} were not)", step.degraded_after_recovery),
         );
         if matches!(event, "steady" | "kill-one-per-group" | "kill-leader" | "restore") {
-            demand(step.degraded == 0, format!("{event}: no answer is degraded ({} were)", step.degraded));
+            let told = step.incomplete.join("; ");
+            demand(step.degraded == 0, format!("{event}: no answer is degraded ({} were: {told})", step.degraded));
         }
         if matches!(event, "heal" | "restore") {
             let agreed = |of: &Option<String>| of.as_ref().is_some_and(|text| !text.contains('|'));

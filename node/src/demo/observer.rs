@@ -21,6 +21,11 @@ impl Observer {
         &self.statuses
     }
 
+    /// The nodes that reached every one of so many parts.
+    pub(super) fn ready(&self, parts: usize) -> impl Iterator<Item = usize> {
+        self.statuses.iter().filter(move |(_, status)| status.parts_served == parts).map(|(node, _)| *node)
+    }
+
     /// The name of the leader, if all follow the same; else all that are followed.
     pub(super) fn leader(&self) -> Option<String> {
         self.agreed(|status| {

@@ -7,6 +7,9 @@ use serde::Serialize;
 use super::checks::unmet;
 use rocoin_netsim::harness::{Answered, Outcome};
 
+/// Of a step's requests that are not complete, so many are told.
+const INCOMPLETE_MAX: usize = 5;
+
 /// The whole demo.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -51,6 +54,8 @@ pub struct StepReport {
     pub retried: usize,
     /// Degraded after the mesh had recovered.
     pub degraded_after_recovery: usize,
+    /// The first few requests that were degraded or failed, for people.
+    pub incomplete: Vec<String>,
     /// Right answers among the answered, 0 to 1.
     pub accuracy: Option<f64>,
     /// Median time to the answer.
@@ -91,12 +96,27 @@ impl StepReport {
             degraded: count(&degraded),
             failed: outcomes.len() - answered,
             retried: count(&|o| o.retried),
+            incomplete: outcomes.iter().filter_map(|o| told(o, start)).take(INCOMPLETE_MAX).collect(),
             degraded_after_recovery: settled.map_or(0, |at| count(&|o| degraded(o) && o.at > at)),
             accuracy: share(correct, answered),
             p50_ms: percentile(&took, 50),
             p99_ms: percentile(&took, 99),
             recovery_s: recovered.map(|at| at.saturating_duration_since(start).as_secs_f64()),
         }
+    }
+}
+
+/// What was wrong with an answer that is not complete.
+fn told(outcome: &Outcome, start: Instant) -> Option<String> {
+    let asked = outcome.asked.as_deref().unwrap_or("nobody");
+    let at = outcome.at.saturating_duration_since(start).as_secs_f64();
+    let took = outcome.took.as_millis();
+    match &outcome.result {
+        Answered::Yes { missing, .. } if missing.is_empty() => None,
+        Answered::Yes { missing, .. } => {
+            Some(format!("{at:.3} s in: {asked} answered without the parts {missing:?} after {took} ms"))
+        }
+        Answered::No { why } => Some(format!("{at:.3} s in: {asked} did not answer for {took} ms: {why}")),
     }
 }
 
@@ -126,15 +146,21 @@ mod tests {
     #[test]
     fn a_step_counts_every_request_once() {
         let start = Instant::now();
-        let outcome = |result, retried| Outcome { at: start, took: Duration::from_millis(5), retried, result };
+        let took = Duration::from_millis(5);
+        let outcome = |result, retried| Outcome { at: start, took, retried, asked: Some("a".to_owned()), result };
         let outcomes = [
-            outcome(Answered::Yes { degraded: false, correct: true }, false),
-            outcome(Answered::Yes { degraded: true, correct: false }, true),
+            outcome(Answered::Yes { missing: vec![], correct: true }, false),
+            outcome(Answered::Yes { missing: vec![1, 3], correct: false }, true),
             outcome(Answered::No { why: "it is away".to_owned() }, true),
         ];
         let step = StepReport::count("steady", &outcomes, start, None);
         assert_eq!((step.requests, step.complete, step.degraded, step.failed, step.retried), (3, 1, 1, 1, 2));
         assert_eq!(step.accuracy, Some(0.5));
         assert_eq!(step.recovery_s, None);
+        let told = [
+            "0.000 s in: a answered without the parts [1, 3] after 5 ms",
+            "0.000 s in: a did not answer for 5 ms: it is away",
+        ];
+        assert_eq!(step.incomplete, told);
     }
 }

@@ -50,7 +50,7 @@ impl Stage {
         let frozen = follower.context("the mesh names no replica that does not lead, so there is none to freeze")?;
         let start = Instant::now();
         self.mesh.node(frozen).freeze()?;
-        self.load.retarget(self.mesh.clients()?);
+        self.retarget()?;
         steps.push(self.watch("freeze", start, Self::whole)?);
         self.mesh.node(frozen).thaw()?;
         self.bring_back()?;
@@ -97,6 +97,7 @@ impl Stage {
             self.interrupt.check()?;
             std::thread::sleep(LOOK_EVERY);
             self.observer.look(&self.mesh);
+            self.retarget()?;
             outcomes.extend(self.load.take_outcomes());
             match (recovered(self), whole_since) {
                 (true, None) => whole_since = Some(Instant::now()),
@@ -142,7 +143,16 @@ impl Stage {
         let nodes: Vec<usize> = victims.iter().filter_map(|id| self.mesh.index_of(*id)).collect();
         ensure!(!nodes.is_empty(), "the mesh names nobody to kill: there is no leader, or no part is held");
         self.mesh.kill_all(&nodes)?;
-        self.load.retarget(self.mesh.clients()?);
+        self.retarget()
+    }
+
+    /// The clients ask the nodes that were ready at the last look, as behind any load balancer that checks; all well ones where none
+    /// was. A node that has just started answers with what it has until it has met the others.
+    fn retarget(&self) -> anyhow::Result<()> {
+        let ready: BTreeSet<usize> = self.observer.ready(self.parts).collect();
+        let (ready, others): (Vec<_>, Vec<_>) = self.mesh.well().partition(|(node, _)| ready.contains(node));
+        let asked = if ready.is_empty() { others } else { ready };
+        self.load.retarget(asked.into_iter().map(|(_, node)| node.client()).collect::<Result<_, _>>()?);
         Ok(())
     }
 
@@ -153,6 +163,7 @@ impl Stage {
         while start.elapsed() < RECOVERY_MAX {
             self.interrupt.check()?;
             self.observer.look(&self.mesh);
+            self.retarget()?;
             let redundant = |(_, status): &(usize, NodeSnapshot)| is_redundant(status, self.parts).is_ok();
             if self.whole() && self.observer.statuses().iter().all(redundant) {
                 return Ok(());
@@ -168,7 +179,6 @@ impl Stage {
         for node in dead {
             self.mesh.restart(node)?;
         }
-        self.load.retarget(self.mesh.clients()?);
         Ok(())
     }
 

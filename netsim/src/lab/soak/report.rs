@@ -226,10 +226,11 @@ mod tests {
 
     #[test]
     fn each_outcome_is_counted_in_one_place() {
-        let outcome = |result, retried| Outcome { at: Instant::now(), took: Duration::from_millis(1), retried, result };
+        let (at, took) = (Instant::now(), Duration::from_millis(1));
+        let outcome = |result, retried| Outcome { at, took, retried, asked: None, result };
         let tally = Tally::of(&[
-            outcome(Answered::Yes { degraded: false, correct: true }, false),
-            outcome(Answered::Yes { degraded: true, correct: false }, true),
+            outcome(Answered::Yes { missing: vec![], correct: true }, false),
+            outcome(Answered::Yes { missing: vec![2], correct: false }, true),
             outcome(Answered::No { why: "it is away".to_owned() }, true),
         ]);
         assert_eq!(tally, Tally { complete: 1, degraded: 1, failed: 1, retried: 2, right: 1 });
