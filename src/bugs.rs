@@ -76,6 +76,10 @@ bugs! {
     MixBundles = "mix-bundles",
     /// Parts are added as they came, not in part order.
     MergeAsCame = "merge-as-came",
+    /// Mode hedged never asks the next replica while the first is merely silent.
+    HedgeNeverFires = "hedge-never-fires",
+    /// Of two replicas that disagree, the first is taken for the majority.
+    MajorityOfTwo = "majority-of-two",
 }
 
 /// Which bugs are switched on.

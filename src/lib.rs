@@ -24,7 +24,8 @@
 //! before it acts on it. A node whose students of the plan are loaded says so in its record.
 //!
 //! **An answer** ([`inference`]). Any node takes a request and is its coordinator. It sends the input once to each reachable member
-//! that has a student of the bundle ready, whatever that member's epoch. The first answer of each part counts:
+//! that has a student of the bundle ready, whatever that member's epoch, or to the best of them first, as the [`Mode`](inference::Mode)
+//! says. The first answer of each part counts, unless answers are to be compared:
 //! `logits = bias + Σ partial logits`, in part order. At the deadline, or when no more can come, the answer is given without
 //! the parts that lack, and names them.
 //!

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, Term};
+use rocoin::inference::Mode;
 use rocoin::leadership::EpochPlan;
 use rocoin::membership::State;
 use rocoin::time::{Duration, Instant};
@@ -96,6 +97,13 @@ pub enum Fact {
         host: HostId,
         /// 1 is its own speed.
         factor: f64,
+    },
+    /// The students of a host answer wrongly from now on, or truly again.
+    Lies {
+        /// Which.
+        host: HostId,
+        /// Wrongly.
+        lies: bool,
     },
     /// Hosts of different sides do not hear each other from now on.
     Sides {
@@ -245,6 +253,8 @@ pub enum Fact {
         deadline: Duration,
         /// Fewer parts are no answer.
         min_parts: usize,
+        /// How replicas are to be asked.
+        mode: Mode,
     },
     /// A node answers a client.
     Answered {
@@ -331,6 +341,12 @@ pub enum Reply {
         parts: Vec<(PartId, Digest, NodeId)>,
         /// What is lacking.
         missing: Vec<PartId>,
+        /// The parts that mode `verify` calls verified.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        verified: Vec<PartId>,
+        /// Whom a majority contradicted.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        outvoted: Vec<NodeId>,
     },
     /// A reasoned error.
     Error {

@@ -136,6 +136,15 @@ pub enum Fault {
         /// Up so long, s.
         up_s: f64,
     },
+    /// Its students answer with wrong partial logits, other ones than any other host's; it says nothing of it.
+    Lie {
+        /// Who.
+        #[serde(with = "target")]
+        on: Target,
+        /// False: it tells the truth again.
+        #[serde(default = "yes")]
+        lies: bool,
+    },
     /// A bit of one of the artifacts on its disk turns.
     CorruptArtifact {
         /// Whose.

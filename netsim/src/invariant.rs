@@ -17,6 +17,7 @@ mod ready_replicas_are_used;
 mod replaced_before_unloaded;
 mod students_survive;
 mod the_dead_stay_dead;
+mod the_honest_are_not_outvoted;
 
 #[cfg(test)]
 mod synthetic;
@@ -93,6 +94,7 @@ impl Checker {
             Box::new(answers_are_true::AnswersAreTrue::new(models)),
             Box::new(one_outcome_each::OneOutcomeEach::default()),
             Box::new(ready_replicas_are_used::ReadyReplicasAreUsed::new(models)),
+            Box::new(the_honest_are_not_outvoted::TheHonestAreNotOutvoted::default()),
             Box::new(the_dead_stay_dead::TheDeadStayDead::default()),
             Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown),
             Box::new(nobody_well_is_given_up::NobodyWellIsGivenUp),

@@ -39,6 +39,8 @@ pub struct Physics {
     down: BTreeSet<HostId>,
     runs_fail: bool,
     messages_vanish: bool,
+    /// Whether each host lies, and since when; those never spoken of never did.
+    liars: BTreeMap<HostId, (bool, Instant)>,
     /// Whether each disk is well, and since when; those never spoken of always were.
     disks: BTreeMap<HostId, (bool, Instant)>,
 }
@@ -77,6 +79,9 @@ impl Physics {
             Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
             Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
             Fact::Impaired { host, impaired } => self.disturb(*host, |body| body.impaired = *impaired),
+            Fact::Lies { host, lies } => {
+                self.liars.insert(*host, (*lies, entry.at));
+            }
             Fact::Disk { host, sound } => {
                 self.disks.insert(*host, (*sound, entry.at));
             }
@@ -170,6 +175,21 @@ impl Physics {
     /// Whether a host's disk has been well for so long.
     pub fn is_disk_well(&self, host: HostId, span: Duration) -> bool {
         self.disks.get(&host).is_none_or(|(sound, since)| *sound && self.now.since(*since) >= span)
+    }
+
+    /// Whether a node with this identity lied at any moment since then.
+    pub fn lied_since(&self, node: NodeId, since: Instant) -> bool {
+        self.liars_named(node).any(|(lies, at)| lies || at >= since)
+    }
+
+    /// Whether the node with this identity has done nothing but lie since then.
+    pub fn has_only_lied_since(&self, node: NodeId, since: Instant) -> bool {
+        !self.was_cloned(node) && self.liars_named(node).any(|(lies, at)| lies && at <= since)
+    }
+
+    fn liars_named(&self, node: NodeId) -> impl Iterator<Item = (bool, Instant)> {
+        let hosts = self.identities.get(&node).into_iter().flatten();
+        hosts.filter_map(|host| self.liars.get(host).copied())
     }
 
     /// Whether an answer may fail to come by chance alone: runs fail, or messages vanish.

@@ -9,7 +9,7 @@ use crate::fact::{AskId, Entry, Fact, Outcome};
 use crate::fault::Fault;
 use crate::invariant::{Bounds, Checker, Violation};
 use crate::planned::{Agreement, Planned};
-use crate::world::{Setup, World};
+use crate::world::{Setup, Stats, World};
 
 /// Fresh requests that have to be answered in full, one after the other, before the mesh counts as recovered.
 const FRESH_REQUESTS: usize = 5;
@@ -104,6 +104,32 @@ impl Tally {
     }
 }
 
+/// What requests and answers cost on the links, over all hosts; messages of a node to itself cost nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Sent and received.
+    pub inference_messages: u64,
+    /// Sent and received.
+    pub inference_bytes: u64,
+}
+
+impl Traffic {
+    fn of(stats: &Stats) -> Self {
+        stats.hosts().iter().fold(Self::default(), |sum, host| {
+            sum.plus(Self { inference_messages: host.inference_messages, inference_bytes: host.inference_bytes })
+        })
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            inference_messages: self.inference_messages + other.inference_messages,
+            inference_bytes: self.inference_bytes + other.inference_bytes,
+        }
+    }
+}
+
 /// How a run went.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -111,6 +137,8 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// The requests.
     pub tally: Tally,
+    /// What they cost on the links.
+    pub traffic: Traffic,
     /// World time at the end.
     pub ended: Instant,
     /// From the end of faults until the mesh had recovered; `None` if that was not demanded or did not happen.
@@ -138,6 +166,7 @@ pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
     Report {
         violation: outcome.err().map(|v| *v),
         tally: run.tally,
+        traffic: Traffic::of(run.world.stats()),
         ended: run.world.now(),
         recovered_after,
         agreement,

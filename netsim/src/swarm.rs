@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rocoin::bugs::Bugs;
 use rocoin::fleet::Capability;
+use rocoin::inference::Mode;
 use rocoin::time::{Duration, Instant};
 
 use crate::fact::Kept;
@@ -33,6 +34,11 @@ const LOAD_RATE: (f64, f64) = (0.5, 10.0);
 /// slowest invariant waits for.
 const CALM: f64 = 0.3;
 const CALM_FOR: Duration = Duration::from_secs(50);
+/// The shares of worlds that ask replicas in another mode than `all`.
+const HEDGED: f64 = 0.15;
+const VERIFY: f64 = 0.15;
+/// In mode `verify` some host begins to lie so often, and lies so long, on average.
+const LIED_EVERY: Duration = Duration::from_secs(20);
 /// A made-up student of the least size needs 120 kB of RAM; four of them fit anywhere.
 const MEMORY_BYTES: (f64, f64) = (6e5, 6e6);
 
@@ -67,6 +73,32 @@ fn deploy_often(seed: u64, plan: &mut Plan) {
             break;
         }
         plan.setup.schedule.push(Scheduled { at, fault: Fault::Deploy { on: Target::Random, bundle } });
+    }
+}
+
+/// Mostly as the program does it; now and then the replicas are asked in another mode, and in mode `verify` some host lies for a while,
+/// again and again.
+fn draw_mode(seed: u64, plan: &mut Plan) {
+    let mut random = Random::new(seed, "swarm modes");
+    let hosts = plan.setup.hosts.len();
+    plan.setup.load.mode = match random.unit() {
+        drawn if drawn < HEDGED => Mode::Hedged,
+        drawn if drawn < HEDGED + VERIFY => Mode::Verify,
+        _ => return,
+    };
+    if plan.setup.load.mode != Mode::Verify {
+        return;
+    }
+    let (mut at, end) = (Instant::ZERO, Instant::ZERO + plan.safety);
+    loop {
+        at = at + random.exponential(LIED_EVERY);
+        let on = Target::Host(u32::try_from(random.below(hosts)).unwrap_or(0));
+        let until = at + random.exponential(LIED_EVERY);
+        if until >= end {
+            return;
+        }
+        plan.setup.schedule.push(Scheduled { at, fault: Fault::Lie { on: on.clone(), lies: true } });
+        plan.setup.schedule.push(Scheduled { at: until, fault: Fault::Lie { on, lies: false } });
     }
 }
 
@@ -109,6 +141,7 @@ impl Draw {
         let recovery = Recovery { without: self.without(), within: RECOVERY };
         let mut plan = Plan { setup, safety: Duration::from_secs_f64(safety), recovery: Some(recovery) };
         deploy_often(seed, &mut plan);
+        draw_mode(seed, &mut plan);
         if Random::new(seed, "swarm calm").chance(CALM) {
             calm_down(&mut plan, clones);
         }

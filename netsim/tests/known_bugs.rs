@@ -20,6 +20,7 @@ const fn seeds_to_catch(bug: Bug) -> u64 {
         Bug::NeverYield | Bug::SkipSync | Bug::UnloadEarly | Bug::NoDeadline => 20,
         Bug::BelieveVerdict | Bug::AdoptUnwritten => 40,
         Bug::ForgetTombstone | Bug::SkipHash | Bug::StaleRouting => 80,
+        Bug::HedgeNeverFires | Bug::MajorityOfTwo => 80,
         Bug::UnboundedRequests | Bug::MixBundles | Bug::MergeAsCame => 80,
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use libp2p::Multiaddr;
 use rocoin::id::NodeId;
+use rocoin::inference::Mode;
 use rocoin::planner::{Objective, PlanOptions};
 use serde::Deserialize;
 
@@ -76,6 +77,9 @@ pub struct Settings {
     /// The greater leads rather [default: 0]
     #[arg(long, env = "ROCOIN_PRIORITY", allow_negative_numbers = true)]
     pub priority: Option<i32>,
+    /// How replicas are asked where a request does not say: all, hedged or verify [default: all]
+    #[arg(long, env = "ROCOIN_MODE")]
+    pub mode: Option<Mode>,
     /// Threads that run students [default: one less than the cores, at least 1]
     #[arg(long, env = "ROCOIN_WORKERS")]
     pub workers: Option<usize>,
@@ -118,7 +122,7 @@ pub struct Settings {
     /// Run students no faster than a device of this rate, FLOP/s, and say so to the mesh
     #[arg(long, env = "ROCOIN_EMULATE_FLOPS_PER_S")]
     pub emulate_flops_per_s: Option<f64>,
-    /// Let the loopback HTTP interface block and slow peers at run time (for tests)
+    /// Let the loopback HTTP interface block and slow peers, and make students lie, at run time (for tests)
     #[arg(long, env = "ROCOIN_FAULT_INJECTION", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub fault_injection: Option<bool>,
     /// Write id, addresses and process id there as JSON once this node listens
@@ -164,6 +168,8 @@ pub struct Config {
     pub mdns: bool,
     /// The greater leads rather.
     pub priority: i32,
+    /// How replicas are asked where a request does not say.
+    pub mode: Mode,
     /// Threads that run students.
     pub workers: usize,
     /// Connections at most.
@@ -186,7 +192,7 @@ pub struct Config {
     pub plan: PlanOptions,
     /// FLOP/s; `None` runs as fast as it can.
     pub emulate_flops_per_s: Option<f64>,
-    /// Whether the fault switch exists.
+    /// Whether the fault switches exist.
     pub fault_injection: bool,
     /// Where to write who and where this node is.
     pub announce_file: Option<PathBuf>,
@@ -222,6 +228,7 @@ impl Settings {
             allow: self.allow.or(lower.allow),
             no_mdns: self.no_mdns.or(lower.no_mdns),
             priority: self.priority.or(lower.priority),
+            mode: self.mode.or(lower.mode),
             workers: self.workers.or(lower.workers),
             connections_max: self.connections_max.or(lower.connections_max),
             flops_per_s: self.flops_per_s.or(lower.flops_per_s),
@@ -289,6 +296,7 @@ impl Settings {
             allow: self.allow.map(BTreeSet::from_iter),
             mdns: !self.no_mdns.unwrap_or(false),
             priority: self.priority.unwrap_or(0),
+            mode: self.mode.unwrap_or_default(),
             workers: self.workers.unwrap_or_else(default_workers),
             connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             flops_per_s: self.flops_per_s,
@@ -363,10 +371,10 @@ mod tests {
 
     #[test]
     fn a_higher_layer_wins_and_silence_is_filled_from_below() {
-        let flags = settings("name = 'flag'");
-        let file = settings("name = 'file'\nworkers = 3\nopen = true");
+        let flags = settings("name = 'flag'\nmode = 'verify'");
+        let file = settings("name = 'file'\nworkers = 3\nopen = true\nmode = 'hedged'");
         let config = flags.over(file).resolve().unwrap();
-        assert_eq!((config.name.as_str(), config.workers), ("flag", 3));
+        assert_eq!((config.name.as_str(), config.workers, config.mode), ("flag", 3, Mode::Verify));
     }
 
     #[test]

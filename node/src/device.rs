@@ -22,7 +22,7 @@ use crate::files::{FileError, read_secret};
 use crate::fleet_key::FleetKey;
 use crate::network::{self, Deliver, FaultSwitch, NetworkConfig, NetworkCounters, NetworkError, NetworkHandle};
 use crate::store::{Boot, StateDir, Store, StoreActor, StoreError};
-use crate::workers::{self, WorkersConfig};
+use crate::workers::{self, LieSwitch, WorkersConfig};
 
 /// Peers met are written at most this often.
 const REMEMBER_EVERY: Duration = Duration::from_secs(5);
@@ -69,6 +69,8 @@ pub struct DeviceHandle {
     pub store: Arc<Store>,
     /// The fault switch, if it was started with one.
     pub faults: Option<FaultSwitch>,
+    /// The switch that makes its students lie, if it was started with one.
+    pub lies: Option<LieSwitch>,
     /// What goes over its links.
     pub counters: NetworkCounters,
     /// Where others may reach it.
@@ -106,7 +108,12 @@ impl Device {
         let system = |e: std::io::Error| DeviceError::System(e.to_string());
         let (results, results_queue) = mpsc::channel(RESULTS_MAILBOX);
         let disk = StoreActor::start(&state, Arc::clone(&store), results.clone()).map_err(system)?;
-        let workers = WorkersConfig { threads: config.workers, emulate_flops_per_s: config.emulate_flops_per_s };
+        let lies = config.fault_injection.then(LieSwitch::default);
+        let workers = WorkersConfig {
+            threads: config.workers,
+            emulate_flops_per_s: config.emulate_flops_per_s,
+            lies: lies.clone(),
+        };
         let workers = workers::start(workers, Arc::clone(&store), results).map_err(system)?;
         let (control, control_queue) = mpsc::channel(CONTROL_MAILBOX);
         let (data, data_queue) = mpsc::channel(DATA_MAILBOX);
@@ -125,7 +132,19 @@ impl Device {
         }
         tokio::spawn(remember(state, known));
         let id = boot.identity.node();
-        Ok(DeviceHandle { id, capability, node, store, faults, counters, addresses, http, http_token, http_listener })
+        Ok(DeviceHandle {
+            id,
+            capability,
+            node,
+            store,
+            faults,
+            lies,
+            counters,
+            addresses,
+            http,
+            http_token,
+            http_listener,
+        })
     }
 }
 
@@ -233,6 +252,7 @@ fn start(
     getrandom::fill(&mut seed).map_err(|e| DeviceError::System(e.to_string()))?;
     let mut settings = rocoin::node::Config::default();
     settings.replica.workers = config.workers;
+    settings.coordinator.mode = config.mode;
     settings.deployment.memory_bytes_max = capability.memory_bytes;
     settings.deployment.storage_bytes_max = config.storage_bytes_max.unwrap_or(settings.deployment.storage_bytes_max);
     if config.plain_timeouts {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -24,12 +25,30 @@ const WARM_UP_RUNS: usize = 2;
 /// What a full queue says.
 const BUSY: &str = "too many jobs are waiting";
 
+/// Makes every student of this device answer wrongly, as a broken or hostile one would. It exists only where the node was started with
+/// `--fault-injection`. Clones are the same switch.
+#[derive(Debug, Clone, Default)]
+pub struct LieSwitch(Arc<AtomicBool>);
+
+impl LieSwitch {
+    /// From the next run on.
+    pub fn set(&self, lie: bool) {
+        self.0.store(lie, Ordering::Relaxed);
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// How many threads run students, and how fast they pretend to be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WorkersConfig {
     pub(crate) threads: usize,
     /// A run takes at least as long as it would at this rate, FLOP/s.
     pub(crate) emulate_flops_per_s: Option<f64>,
+    /// Whether there is a switch that makes them lie.
+    pub(crate) lies: Option<LieSwitch>,
 }
 
 #[derive(Debug)]
@@ -86,9 +105,10 @@ pub(crate) fn start(
     let students = Students::default();
     for i in 0..config.threads {
         let (queue, students, done) = (Arc::clone(&run_queue), Arc::clone(&students), done.clone());
+        let config = config.clone();
         thread::Builder::new()
             .name(format!("rocoin-run-{i}"))
-            .spawn(move || work(&queue, &students, config.emulate_flops_per_s, &done))?;
+            .spawn(move || work(&queue, &students, &config, &done))?;
     }
     let loaded = Arc::clone(&students);
     thread::Builder::new()
@@ -97,17 +117,20 @@ pub(crate) fn start(
     Ok(WorkersHandle { runs, loads, students })
 }
 
-fn work(queue: &Mutex<Receiver<Run>>, students: &Students, rate: Option<f64>, done: &mpsc::Sender<Input>) {
+fn work(queue: &Mutex<Receiver<Run>>, students: &Students, config: &WorkersConfig, done: &mpsc::Sender<Input>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Run { job, student, input }) = next else { return };
         let start = Instant::now();
         let loaded = students.read().unwrap_or_else(PoisonError::into_inner).get(&student).cloned();
         let result = match &loaded {
-            Some(loaded) => run(&loaded.session, &input),
+            Some(loaded) => {
+                let lies = config.lies.as_ref().is_some_and(LieSwitch::is_on);
+                run(&loaded.session, &input).map(|logits| Blob::from_floats(&if lies { lie(&logits) } else { logits }))
+            }
             None => Err(format!("the student {} is not loaded", student.short())),
         };
-        if let (Some(rate), Some(loaded)) = (rate, &loaded) {
+        if let (Some(rate), Some(loaded)) = (config.emulate_flops_per_s, &loaded) {
             thread::sleep(emulated(loaded.flops, rate).saturating_sub(start.elapsed()));
         }
         if done.blocking_send(Input::JobDone { job, result, run: start.elapsed() }).is_err() {
@@ -121,10 +144,14 @@ fn emulated(flops: u64, flops_per_s: f64) -> Duration {
     Duration::try_from_secs_f64(flops as f64 / flops_per_s).unwrap_or(Duration::ZERO)
 }
 
-fn run(session: &Session, input: &Blob) -> Result<Blob, String> {
+fn run(session: &Session, input: &Blob) -> Result<Vec<f32>, String> {
     let image = input.to_floats().map_err(|e| e.to_string())?;
-    let logits = guarded(|| session.run(&image).map_err(|e| e.to_string()))?;
-    Ok(Blob::from_floats(&logits))
+    guarded(|| session.run(&image).map_err(|e| e.to_string()))
+}
+
+/// The least likely class is the likeliest.
+fn lie(logits: &[f32]) -> Vec<f32> {
+    logits.iter().map(|logit| 1.0 - logit).collect()
 }
 
 /// A panic inside is this one student's failure, not the worker's end.
@@ -171,7 +198,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (state, _) = StateDir::open(dir.path()).unwrap();
         let (done, inputs) = mpsc::channel(16);
-        let config = WorkersConfig { threads: 2, emulate_flops_per_s: None };
+        let config = WorkersConfig { threads: 2, emulate_flops_per_s: None, lies: None };
         (start(config, Arc::new(state.artifacts().unwrap()), done).unwrap(), inputs, dir)
     }
 

@@ -16,3 +16,10 @@ pub struct Capability {
     /// Probability that it crashes or does not answer in time, per request.
     pub failure_probability: f64,
 }
+
+impl Capability {
+    /// To carry so many bytes over its link, the delay not counted, s.
+    pub fn transfer_s(&self, bytes: u64) -> f64 {
+        8.0 * bytes as f64 / self.link_bits_per_s
+    }
+}

@@ -1,5 +1,6 @@
 //! What a client asks, and what it gets.
 
+use super::Mode;
 use crate::blob::Blob;
 use crate::id::{Digest, Epoch, NodeId, PartId};
 use crate::time::Duration;
@@ -13,6 +14,8 @@ pub struct Request {
     pub deadline: Duration,
     /// With fewer parts than this there is no answer but an error; at least 1.
     pub min_parts: usize,
+    /// How the replicas are asked; `None`: as the node was told, see [`super::coordinator::Config::mode`].
+    pub mode: Option<Mode>,
 }
 
 /// The merged answer.
@@ -28,6 +31,27 @@ pub struct Answer {
     pub parts: Vec<PartAnswer>,
     /// The parts that are lacking, in part order; the answer is degraded if there are any.
     pub missing: Vec<PartId>,
+    /// How the replicas were asked.
+    pub mode: Mode,
+    /// Replicas that were asked, over all parts; one that was asked twice counts twice.
+    pub asked: u32,
+    /// Of those, the ones that mode `hedged` asked because others were overdue, lost or had refused.
+    pub hedges: u32,
+    /// The parts, in part order, for which at least two replicas of one student agree and no half of them differs. Mode `verify` alone.
+    pub verified: Vec<PartId>,
+    /// Whose answers differed from others of the same student, in part order. Mode `verify` alone.
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// A replica whose answer differed from others of the same student to the same input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The part.
+    pub part: PartId,
+    /// Whose answer.
+    pub replica: NodeId,
+    /// Whether a majority of at least three replicas said something else; if not, nobody knows which answer is right.
+    pub outvoted: bool,
 }
 
 impl Answer {

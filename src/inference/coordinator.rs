@@ -1,13 +1,17 @@
 //! The coordinator of the requests that clients bring to this node.
 //!
-//! Mode `all`: every replica of every part is asked at once, each device with one message and the input once; the first answer
-//! of a part counts. The coordinator deliberately does not judge who is alive (it reports evidence and follows its [`Routing`]),
-//! does not retry a request elsewhere (the client does), and keeps nothing across a restart.
+//! How replicas are asked is the request's [`Mode`]; each device gets one message and the input once for all that it is asked at one
+//! moment. The coordinator deliberately does not judge who is alive (it reports evidence and follows its [`Routing`]), does not
+//! retry a request elsewhere (the client does), and keeps nothing across a restart.
 
 mod check;
+mod forecast;
 mod interface;
 mod open;
 mod pace;
+mod times;
+mod trust;
+mod votes;
 
 #[cfg(test)]
 mod tests;
@@ -15,15 +19,19 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::{Answer, Event, Message, Outcome, Refusal, Request, RequestError, Route, Routing};
+use super::{Answer, Disagreement, Event, Message, Mode, Outcome, Refusal, Request, RequestError, Route, Routing};
 use crate::blob::Blob;
 use crate::bugs::Bug;
 use crate::id::{Generation, NodeId, RequestId};
 use crate::node::ClientId;
 use crate::time::{Duration, Instant};
+use forecast::Forecast;
 pub use interface::{Config, Counters, FailureReason, Input, Output};
-use open::{Ending, Open, Reply};
+use open::{Ending, Open, Taken};
 use pace::{Backlog, Pace};
+use times::Times;
+pub use trust::Standing;
+use trust::Trust;
 
 /// A peer that was silent until the deadline is reported only if it had at least this long: a client with a tiny deadline
 /// must not bring every replica into disrepute. (Ours: above the slowest student of the ready-made bundle on the slowest
@@ -47,8 +55,12 @@ pub struct Coordinator {
     open: BTreeMap<u64, Open>,
     clients: BTreeMap<ClientId, u64>,
     deadlines: BTreeSet<(Instant, u64)>,
+    /// When a request's mode calls for something before its deadline.
+    dues: BTreeSet<(Instant, u64)>,
     answer_time: Option<Duration>,
     pace: Pace,
+    times: Times,
+    trust: Trust,
     draining: bool,
     counters: Counters,
     outputs: VecDeque<Output>,
@@ -67,8 +79,11 @@ impl Coordinator {
             open: BTreeMap::new(),
             clients: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            dues: BTreeSet::new(),
             answer_time: None,
             pace: Pace::default(),
+            times: Times::default(),
+            trust: Trust::default(),
             draining: false,
             counters: Counters::default(),
             outputs: VecDeque::new(),
@@ -90,26 +105,40 @@ impl Coordinator {
                 self.pace.forget(peer);
                 self.for_each_open(now, |open| open.lose(peer));
             }
+            Input::Gone { peer } => {
+                self.pace.forget(peer);
+                self.times.forget(peer);
+                self.trust.forget(peer);
+            }
             Input::Drain => self.draining = true,
         }
     }
 
-    /// Ends the requests whose deadline has passed.
+    /// Ends the requests whose deadline has passed, and asks or stops waiting where a mode wants it.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.trust.handle_timeout(now);
         while let Some(&(deadline, counter)) = self.deadlines.first()
             && deadline <= now
         {
             self.advance(now, counter);
             assert!(!self.open.contains_key(&counter), "a request ends at its deadline at the latest");
         }
+        while let Some(&(due, counter)) = self.dues.first()
+            && due <= now
+        {
+            self.advance(now, counter);
+        }
     }
 
     /// When to call [`Self::handle_timeout`], and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        if self.config.bugs.has(Bug::NoDeadline) {
-            return None;
-        }
-        self.deadlines.first().map(|&(at, _)| (at, "request deadline"))
+        let deadline = self.deadlines.first().filter(|_| !self.config.bugs.has(Bug::NoDeadline));
+        let timeouts = [
+            deadline.map(|&(at, _)| (at, "request deadline")),
+            self.dues.first().map(|&(at, _)| (at, "overdue answer")),
+            self.trust.poll_timeout().map(|at| (at, "replica trusted again")),
+        ];
+        timeouts.into_iter().flatten().min()
     }
 
     /// The next thing to do.
@@ -132,6 +161,11 @@ impl Coordinator {
         self.counters
     }
 
+    /// How a replica's answers stood to those of others.
+    pub fn standing(&self, replica: NodeId) -> Standing {
+        self.trust.standing(replica)
+    }
+
     fn request(&mut self, now: Instant, client: ClientId, request: Request) {
         assert!(!self.clients.contains_key(&client), "the shell uses a client's tag for one open request at a time");
         let routing = match self.admit(now, &request) {
@@ -141,10 +175,12 @@ impl Coordinator {
         let counter = self.next;
         self.next += 1;
         let id = RequestId { coordinator: self.me, generation: self.generation, counter };
-        let open = Open::new(id, client, request, routing, self.config.bugs, now);
+        let mode = request.mode.unwrap_or(self.config.mode);
+        let open = Open::new(id, client, (request, mode), routing, self.config.bugs, now);
         self.deadlines.insert((open.deadline(), counter));
         self.clients.insert(client, counter);
-        self.open.entry(counter).or_insert(open).ask_all(now, &mut self.outputs);
+        let forecast = Forecast::new(self.trust.distrusted(), counter);
+        self.open.entry(counter).or_insert(open).ask_all(now, &forecast, &mut self.outputs);
         self.advance(now, counter);
     }
 
@@ -185,7 +221,7 @@ impl Coordinator {
 
     /// Refuses what was taken before it was known how long it has to wait.
     fn shed(&mut self, now: Instant) {
-        let replicas: BTreeSet<NodeId> = self.open.values().flat_map(Open::owing).collect();
+        let replicas: BTreeSet<NodeId> = self.open.values().flat_map(Open::helpers).collect();
         let backlogs: BTreeMap<NodeId, Backlog> =
             replicas.into_iter().filter_map(|replica| Some((replica, self.backlog(now, replica)?))).collect();
         let mut ahead: BTreeMap<NodeId, u32> = BTreeMap::new();
@@ -217,7 +253,7 @@ impl Coordinator {
 
     fn cancel(&mut self, now: Instant, client: ClientId) {
         if let Some(&counter) = self.clients.get(&client) {
-            let open = self.close(counter);
+            let open = self.close(now, counter);
             self.finished(Some(open.id()), Outcome::Cancelled, now.since(open.started()));
         }
     }
@@ -227,10 +263,14 @@ impl Coordinator {
             Message::Partial { request, student, run, queue, .. } => {
                 self.pace.hear(now, from, run, queue);
                 let Some(open) = self.addressed(request) else { return };
-                match open.partial(now, from, student, run, blob) {
-                    Reply::Taken => {}
-                    Reply::Late => self.counters.late += 1,
-                    Reply::Bad => {
+                let (taken, took) = open.partial(now, (from, student), run, blob);
+                if let Some(took) = took.filter(|_| taken != Taken::Bad) {
+                    self.times.hear(now, from, student, took, run);
+                }
+                match taken {
+                    Taken::Used => {}
+                    Taken::Late => self.counters.late += 1,
+                    Taken::Bad => {
                         self.counters.bad_answers += 1;
                         self.outputs.push_back(Output::ReplicaFailed { peer: from, reason: FailureReason::BadAnswer });
                     }
@@ -262,6 +302,7 @@ impl Coordinator {
     }
 
     fn reroute(&mut self, now: Instant, routing: Routing) {
+        self.times.tidy(now);
         let routing = Arc::new(routing);
         self.routing = Some(Arc::clone(&routing));
         self.for_each_open(now, |open| open.reroute(&routing));
@@ -277,16 +318,78 @@ impl Coordinator {
         }
     }
 
-    /// Does what a request's state calls for: fail over, cancel what is of no use any more, answer.
+    /// Does what a request's state calls for: fail over, hedge, cancel what is of no use any more, answer.
     fn advance(&mut self, now: Instant, counter: u64) {
+        let plain = Forecast::new(self.trust.distrusted(), counter);
+        let Some(open) = self.open.get_mut(&counter) else { return };
+        let due = open.due_told;
+        if now < open.deadline() {
+            self.counters.restarts += u64::from(open.restart(now, &plain, &mut self.outputs));
+            open.stop_waiting(now);
+            self.ask_next(now, counter, plain);
+        }
         let Some(open) = self.open.get_mut(&counter) else { return };
         if now < open.deadline() {
-            self.counters.restarts += u64::from(open.restart(now, &mut self.outputs));
-            self.counters.failovers += open.fail_over(now, &mut self.outputs);
-            open.cancel_needless(&mut self.outputs);
+            open.cancel_needless(now, &mut self.outputs);
+            for (route, after) in open.take_in_vain() {
+                self.times.gave_up(now, route, after);
+            }
         }
         if let Some(ending) = open.ending(now) {
-            self.end(now, counter, ending);
+            return self.end(now, counter, ending);
+        }
+        let next = open.due();
+        debug_assert!(next.is_none_or(|next| next > now), "what is due is done");
+        if next != due {
+            open.due_told = next;
+            self.dues.extend(next.map(|next| (next, counter)));
+            if let Some(due) = due {
+                self.dues.remove(&(due, counter));
+            }
+        }
+    }
+
+    /// Asks whom a request wants asked now, the best first.
+    fn ask_next(&mut self, now: Instant, counter: u64, mut forecast: Forecast) {
+        let Some(open) = self.open.get(&counter).filter(|open| open.wants_more(now)) else { return };
+        if open.mode() == Mode::Hedged {
+            let mut waits = BTreeMap::new();
+            for route in open.candidates(now) {
+                let mut estimate = self.times.estimate(now, route);
+                let wait = waits.entry(route.replica).or_insert_with(|| self.wait(now, route.replica, estimate.run));
+                estimate.typical = estimate.typical.saturating_add(*wait);
+                forecast.expect(route, estimate);
+            }
+        }
+        let Some(open) = self.open.get_mut(&counter) else { return };
+        let before = open.hedges();
+        self.counters.failovers += open.ask_next(now, &mut forecast, &mut self.outputs);
+        self.counters.hedges += u64::from(open.hedges() - before);
+    }
+
+    /// For how long a new job waits at a replica; where nothing was heard of it, for the jobs it was asked for, each of which takes `run`.
+    fn wait(&self, now: Instant, replica: NodeId, run: Duration) -> Duration {
+        let owed = || self.open.values().map(|open| open.owed_since(replica, Instant::ZERO)).sum::<usize>();
+        let unheard = || run.saturating_mul(u32::try_from(owed()).unwrap_or(u32::MAX));
+        self.backlog(now, replica).map_or_else(unheard, Backlog::wait)
+    }
+
+    /// Notes whose answers differed, and whose a majority bore out.
+    fn weigh(&mut self, now: Instant, counter: u64) {
+        let Some(open) = self.open.get(&counter).filter(|open| open.mode() == Mode::Verify) else { return };
+        open.confirmed().into_iter().for_each(|replica| self.trust.confirmed(replica));
+        for Disagreement { part, replica, outvoted } in open.disagreements() {
+            if outvoted {
+                self.counters.outvoted += 1;
+                let reason = FailureReason::Outvoted;
+                self.outputs.push_back(Output::ReplicaFailed { peer: replica, reason });
+            } else {
+                self.counters.disputed += 1;
+            }
+            if self.trust.differed(now, replica, outvoted) {
+                let request = open.id();
+                self.outputs.push_back(Output::Event(Event::Disagreed { request, part, replica, outvoted }));
+            }
         }
     }
 
@@ -297,9 +400,10 @@ impl Coordinator {
             let silent = open.silent(SILENCE_MIN).into_iter();
             self.outputs.extend(silent.map(|peer| Output::ReplicaFailed { peer, reason: FailureReason::Silent }));
         }
+        self.weigh(now, counter);
         let retry_after = self.retry_after(now);
         let epoch = self.routing.as_ref().and_then(|routing| routing.epoch);
-        let open = self.close(counter);
+        let open = self.close(now, counter);
         let (served, min_parts) = (open.served(), open.min_parts());
         let result = match ending {
             Ending::Answer => Ok(open.answer(epoch)),
@@ -319,11 +423,17 @@ impl Coordinator {
     }
 
     /// Takes a request out, and its work off the replicas.
-    fn close(&mut self, counter: u64) -> Open {
+    fn close(&mut self, now: Instant, counter: u64) -> Open {
         let mut open = self.open.remove(&counter).expect("only an open request is closed");
         self.clients.remove(&open.client());
         self.deadlines.remove(&(open.deadline(), counter));
-        open.cancel_all(&mut self.outputs);
+        if let Some(due) = open.due_told {
+            self.dues.remove(&(due, counter));
+        }
+        open.cancel_all(now, &mut self.outputs);
+        for (route, after) in open.take_in_vain() {
+            self.times.gave_up(now, route, after);
+        }
         open
     }
 

@@ -25,6 +25,17 @@ pub enum Event {
         /// Who was asked instead.
         to: NodeId,
     },
+    /// In mode `verify` a replica answered otherwise than others with the same student; told once a minute of each replica.
+    Disagreed {
+        /// The request.
+        request: RequestId,
+        /// The part.
+        part: PartId,
+        /// Whose answer.
+        replica: NodeId,
+        /// Whether a majority of at least three said something else.
+        outvoted: bool,
+    },
     /// A student of this node failed to run.
     StudentFailed {
         /// Which.

@@ -1,4 +1,4 @@
-//! From a request to an answer: fan out to every replica, take the first answer of each part, merge.
+//! From a request to an answer: ask replicas as the [`Mode`] says, take one answer of each part, merge.
 //!
 //! Two machines, on every node: the [`Coordinator`] of the requests that clients bring to this node, and the [`ReplicaQueue`]
 //! of what coordinators (this node's own among them) ask of its students. Neither knows who is alive or what is planned: the
@@ -11,12 +11,14 @@ mod answer;
 mod event;
 mod merge;
 mod message;
+mod mode;
 mod routing;
 
-pub use answer::{Answer, PartAnswer, Request, RequestError};
+pub use answer::{Answer, Disagreement, PartAnswer, Request, RequestError};
 pub use coordinator::Coordinator;
 pub use event::{Event, Outcome};
 pub use merge::merge;
 pub use message::{Message, Refusal};
+pub use mode::{Mode, ParseModeError};
 pub use replica::ReplicaQueue;
 pub use routing::{Route, Routing};

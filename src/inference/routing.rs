@@ -1,6 +1,7 @@
 //! Whom a coordinator may ask.
 
 use crate::id::{Digest, Epoch, NodeId};
+use crate::time::Duration;
 
 /// What is served now, and the replicas that are ready and not under suspicion. A new one replaces the old.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,4 +25,6 @@ pub struct Route {
     pub replica: NodeId,
     /// With which student.
     pub student: Digest,
+    /// How long an answer takes by the cost model, from what the replica says of itself: a guess until it has answered.
+    pub expected: Duration,
 }

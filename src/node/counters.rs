@@ -28,7 +28,7 @@ impl Node {
             chunks_received, chunks_sent, messages_refused, reads_refused, wrong_hashes, store_failures, load_failures,
         });
         count!(all, "coordinator", self.coordinator.counters() => coordinator {
-            late, restarts, unexpected, bad_answers, failovers,
+            late, restarts, unexpected, bad_answers, failovers, hedges, outvoted, disputed,
         });
         count!(all, "replica", self.replicas.counters() => replica {
             expired, cancelled, repeated, refused, unexpected,

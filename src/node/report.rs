@@ -6,6 +6,7 @@ use super::Node;
 use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
 use crate::bundle::Manifest;
 use crate::id::{Digest, PartId};
+use crate::inference::coordinator::Standing;
 use crate::membership::{Member, State};
 
 /// The schema of [`NodeSnapshot`].
@@ -69,6 +70,7 @@ impl Node {
 
     fn member(&self, member: &Member) -> MemberSnapshot {
         let record = member.record();
+        let Standing { outvoted, disputed, distrusted } = self.coordinator.standing(member.id());
         MemberSnapshot {
             node: member.id(),
             name: record.name.clone(),
@@ -80,11 +82,15 @@ impl Node {
             http: record.http_reachable(),
             epoch: record.epoch.map(|e| e.to_string()),
             ready: self.parts_of(&record.ready),
+            outvoted,
+            disputed,
+            distrusted,
         }
     }
 
     fn member_of_me(&self) -> MemberSnapshot {
         let me = self.membership.me();
+        let Standing { outvoted, disputed, distrusted } = self.coordinator.standing(self.me);
         MemberSnapshot {
             node: self.me,
             name: self.record.name.clone(),
@@ -96,6 +102,9 @@ impl Node {
             http: self.record.http_reachable(),
             epoch: self.record.epoch.map(|e| e.to_string()),
             ready: self.parts_of(&self.record.ready),
+            outvoted,
+            disputed,
+            distrusted,
         }
     }
 

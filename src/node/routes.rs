@@ -11,10 +11,12 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use crate::bugs::{Bug, Bugs};
-use crate::bundle::Manifest;
+use crate::bundle::{Manifest, StudentCard};
+use crate::fleet::Capability;
 use crate::id::{Digest, Epoch, NodeId};
 use crate::inference::{Route, Routing};
 use crate::membership::Record;
+use crate::time::Duration;
 
 /// Replicas of one student that a request may be sent to. Beyond it each node takes those that follow it in order of ids, so that
 /// the load is spread; when one of them goes the next takes its place. Ours.
@@ -118,18 +120,40 @@ impl Routes {
     }
 
     fn routing(&self, me: NodeId, bundle: Digest, manifest: &Manifest, epoch: Option<Epoch>) -> Routing {
-        let students = manifest.parts.iter().map(|part| part.students.iter().filter_map(|student| student.digest()));
-        let parts = students.map(|students| students.flat_map(|student| self.routes(me, student)).collect()).collect();
         let input_elements = manifest.input.elements();
+        let (bytes_in, bytes_out) = (floats(input_elements), floats(manifest.classes));
+        let routes = |card: &StudentCard| {
+            let routed = card.digest().into_iter().flat_map(|student| self.routes(me, student));
+            let run_s = |c: &Capability| card.flops as f64 / c.flops_per_s;
+            let way_s = |c: &Capability| c.transfer_s(bytes_in) + c.transfer_s(bytes_out) + 2.0 * c.link_delay_s;
+            routed
+                .map(|(replica, student)| {
+                    let record = self.loaded.get(&replica).map(|record| record.capability);
+                    let answer_s = record.map(|c| run_s(&c) + if replica == me { 0.0 } else { way_s(&c) });
+                    Route { replica, student, expected: span(answer_s.unwrap_or_default()) }
+                })
+                .collect::<Vec<_>>()
+        };
+        let parts = manifest.parts.iter().map(|part| part.students.iter().flat_map(routes).collect()).collect();
         Routing { bundle, epoch, input_elements, bias: manifest.merge.bias.clone(), parts }
     }
 
     /// This node first, then those after it.
-    fn routes(&self, me: NodeId, student: Digest) -> impl Iterator<Item = Route> {
+    fn routes(&self, me: NodeId, student: Digest) -> impl Iterator<Item = (NodeId, Digest)> {
         let ready = self.ready.get(&student).into_iter();
         let ring = ready.flat_map(move |ready| ready.range(me..).chain(ready.range(..me)));
-        ring.take(ROUTES_MAX).map(move |replica| Route { replica: *replica, student })
+        ring.take(ROUTES_MAX).map(move |replica| (*replica, student))
     }
+}
+
+/// Bytes of so many numbers.
+fn floats(count: usize) -> u64 {
+    (count as u64).saturating_mul(size_of::<f32>() as u64)
+}
+
+/// Seconds as a time; what a device says of itself may be nonsense.
+fn span(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(if seconds > 0.0 { Duration::MAX } else { Duration::ZERO })
 }
 
 /// The share of a bundle's parts that have a replica, in parts per million, so that it can be ordered.
@@ -149,7 +173,8 @@ mod tests {
         let holder = Arc::new(Record { ready: vec![student], ..record(0) });
         let mut routes = Routes::default();
         (0..100).for_each(|n| routes.set(id(n), Some(&holder)));
-        let taken = |routes: &Routes, me| routes.routes(id(me), student).map(|r| r.replica).collect::<Vec<_>>();
+        let taken =
+            |routes: &Routes, me| routes.routes(id(me), student).map(|(replica, _)| replica).collect::<Vec<_>>();
         let before = taken(&routes, 3);
         assert_eq!((before.len(), before[0]), (ROUTES_MAX, id(3)));
         assert_ne!(before, taken(&routes, 4));

@@ -225,6 +225,7 @@ impl Node {
 
     fn forget(&mut self, now: Instant, member: NodeId) {
         self.observations.forget(member);
+        self.coordinator.handle(now, coordinator::Input::Gone { peer: member });
         self.routes.set(member, None);
         self.stock.handle(now, deployment::Input::Gone { peer: member });
         self.leadership.handle(now, leadership::Input::Gone { member });

@@ -93,4 +93,13 @@ pub struct MemberSnapshot {
     pub epoch: Option<String>,
     /// The parts it holds ready.
     pub ready: Vec<PartId>,
+    /// Answers of it that a majority contradicted, in requests that this node took in mode `verify`.
+    #[serde(default)]
+    pub outvoted: u64,
+    /// Answers of it that differed from others without a majority for either.
+    #[serde(default)]
+    pub disputed: u64,
+    /// Whether this node leaves it out, where it can, since it was outvoted.
+    #[serde(default)]
+    pub distrusted: bool,
 }

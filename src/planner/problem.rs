@@ -39,11 +39,10 @@ impl<'a> Problem<'a> {
         options: &'a PlanOptions,
     ) -> Self {
         let bytes_in = if options.count_input { students.bytes_in } else { 0 };
-        let transfer = |bytes: u64, device: &Capability| 8.0 * bytes as f64 / device.link_bits_per_s;
         let machine = |device: &Capability| Machine {
-            input_s: transfer(bytes_in, device) + 2.0 * device.link_delay_s,
+            input_s: device.transfer_s(bytes_in) + 2.0 * device.link_delay_s,
             flop_s: 1.0 / device.flops_per_s,
-            output_s: transfer(students.bytes_out, device),
+            output_s: device.transfer_s(students.bytes_out),
             memory_bytes: device.memory_bytes,
             failure: device.failure_probability,
         };

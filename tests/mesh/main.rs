@@ -15,6 +15,7 @@ mod artifacts;
 mod failures;
 mod identity;
 mod leaving;
+mod modes;
 mod namespaces;
 mod partitions;
 mod requests;

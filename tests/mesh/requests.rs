@@ -35,6 +35,7 @@ fn each_bad_request_gets_its_status_and_its_reason_and_the_node_goes_on() {
         (request(|r| r["inputs"] = json!([])), 400, "inputs has 0 tensors"),
         (request(|r| r["parameters"]["min_parts"] = json!(4)), 400, "min_parts is 4; it has to be 1 to 3"),
         (request(|r| r["parameters"]["min_parts"] = json!(0)), 400, "min_parts is 0"),
+        (request(|r| r["parameters"]["mode"] = json!("some")), 400, "expected one of `all`, `hedged`, `verify`"),
         (request(|r| r["parameters"]["deadline_ms"] = json!(0)), 400, "the deadline is"),
         (request(|r| r["parameters"]["deadline_ms"] = json!(3_600_000)), 400, "at most 60000 ms"),
         (good.replacen("[0.0", "[NaN", 1), 400, "expected value"),

@@ -4,7 +4,9 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rocoin::inference::Mode;
 use rocoin::node::NodeSnapshot;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::Response;
@@ -84,8 +86,29 @@ pub struct Reply {
     pub after: Vec<Duration>,
     /// For each part used, how long its student ran.
     pub run: Vec<Duration>,
+    /// How the replicas were asked.
+    pub mode: String,
+    /// How many were asked.
+    pub replicas_asked: u64,
+    /// Of those, the ones asked because others were overdue or failed; mode `hedged` alone.
+    pub hedges: Option<u64>,
+    /// The parts that were verified; mode `verify` alone.
+    pub verified_parts: Option<Vec<u64>>,
+    /// Whose answers differed; mode `verify` alone.
+    pub disagreements: Vec<Disagreement>,
     /// From the call to the answer, as this client saw it.
     pub took: Duration,
+}
+
+/// A replica whose answer differed from others of the same student.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// The part.
+    pub part: u64,
+    /// Whose answer, as identity.
+    pub replica: String,
+    /// Whether a majority of at least three said something else.
+    pub outvoted: bool,
 }
 
 impl Reply {
@@ -103,6 +126,7 @@ pub struct Client {
     name: String,
     token: Option<String>,
     place: Option<Arc<dyn Place>>,
+    mode: Option<Mode>,
 }
 
 impl Client {
@@ -111,7 +135,7 @@ impl Client {
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(CALL_TIMEOUT)).build();
         let base = address.trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
-        Self { agent: agent.into(), name: base.clone(), base, token, place: None }
+        Self { agent: agent.into(), name: base.clone(), base, token, place: None, mode: None }
     }
 
     /// The same, but called from there.
@@ -120,6 +144,12 @@ impl Client {
         self.name = place.as_ref().map_or_else(|| self.base.clone(), |place| format!("{} in {place:?}", self.base));
         self.place = place;
         self
+    }
+
+    /// The same, with every request in this mode rather than in the node's.
+    #[must_use]
+    pub fn in_mode(self, mode: Option<Mode>) -> Self {
+        Self { mode, ..self }
     }
 
     /// The node's URL.
@@ -156,9 +186,13 @@ impl Client {
     pub fn infer(&self, question: &Question<'_>) -> Result<Reply, ClientError> {
         let mut shape = vec![1];
         shape.extend(question.shape);
+        let mut parameters = json!({ "deadline_ms": question.deadline.as_millis(), "min_parts": question.min_parts });
+        if let Some(mode) = self.mode {
+            parameters["mode"] = json!(mode);
+        }
         let body = json!({
             "inputs": [{ "name": "image", "shape": shape, "datatype": "FP32", "data": question.image }],
-            "parameters": { "deadline_ms": question.deadline.as_millis(), "min_parts": question.min_parts },
+            "parameters": parameters,
         });
         let start = Instant::now();
         let path = format!("/v2/models/{}/infer", question.model);
@@ -200,6 +234,11 @@ impl Client {
             epoch: parameters["epoch"].as_str().map(str::to_owned),
             after: numbers(&parameters["after_us"])?.into_iter().map(Duration::from_micros).collect(),
             run: numbers(&parameters["run_us"])?.into_iter().map(Duration::from_micros).collect(),
+            mode: parameters["mode"].as_str()?.to_owned(),
+            replicas_asked: parameters["replicas_asked"].as_u64()?,
+            hedges: parameters["hedges"].as_u64(),
+            verified_parts: numbers(&parameters["verified_parts"]),
+            disagreements: serde_json::from_value(parameters["disagreements"].clone()).unwrap_or_default(),
             logits,
             took,
         })

@@ -239,6 +239,14 @@ impl NodeProcess {
         Ok(self.client()?.set_faults(&json!({ "block": block }))?)
     }
 
+    /// From now on the node's students answer wrongly, or truly again; every other fault is over. Needs `--fault-injection`.
+    ///
+    /// # Errors
+    /// [`HarnessError::Client`] if the node cannot be told.
+    pub fn lie(&self, lie: bool) -> Result<(), HarnessError> {
+        Ok(self.client()?.set_faults(&json!({ "lie": lie }))?)
+    }
+
     /// Resident memory of the process, bytes; `None` where the kernel does not say.
     pub fn resident_bytes(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;

@@ -1,4 +1,6 @@
 //! One answer is from one bundle, equals the merge of the students it names, and never comes after its deadline.
+//!
+//! Where a host lies the logits cannot be right; but what mode `verify` calls verified is never a lie.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +25,12 @@ impl AnswersAreTrue {
         Self { models: models.iter().map(|m| (m.digest(), Arc::clone(m))).collect(), asked: BTreeMap::new() }
     }
 
-    fn judge(&self, image: usize, min_parts: usize, answer: &Answer<'_>) -> Result<(), String> {
+    fn judge(
+        &self,
+        (image, min_parts, since): (usize, usize, Instant),
+        answer: &Answer<'_>,
+        physics: &Physics,
+    ) -> Result<(), String> {
         let model = self.models.get(&answer.bundle).ok_or("it is from a bundle that does not exist")?;
         let named: BTreeSet<_> = answer.parts.iter().map(|(part, ..)| part).chain(answer.missing).collect();
         let all = answer.parts.len() + answer.missing.len();
@@ -40,6 +47,16 @@ impl AnswersAreTrue {
                 None => return Err(format!("part {part} is from another bundle than {:?}", answer.bundle)),
             }
         }
+        if let Some((part, _, replica)) = answer
+            .parts
+            .iter()
+            .find(|(part, _, replica)| answer.verified.contains(part) && physics.has_only_lied_since(*replica, since))
+        {
+            return Err(format!("part {part} is called verified, and {} lies", replica.short()));
+        }
+        if answer.parts.iter().any(|(_, _, replica)| physics.lied_since(*replica, since)) {
+            return Ok(());
+        }
         let students: Vec<_> = answer.parts.iter().map(|(part, student, _)| (*part, *student)).collect();
         let merged = model.merged(image, &students).ok_or("it names a student without answers")?;
         if merged.as_slice() == answer.logits {
@@ -54,6 +71,7 @@ struct Answer<'a> {
     bundle: Digest,
     parts: &'a [(PartId, Digest, NodeId)],
     missing: &'a [PartId],
+    verified: &'a [PartId],
 }
 
 impl Invariant for AnswersAreTrue {
@@ -77,9 +95,9 @@ impl Invariant for AnswersAreTrue {
                     let late = entry.at.since(at) - deadline;
                     return Err(wrong(format!("it is {late:?} late")));
                 }
-                if let Reply::Answer { logits, bundle, parts, missing } = reply {
-                    let answer = Answer { logits, bundle: *bundle, parts, missing };
-                    self.judge(image, min_parts, &answer).map_err(wrong)?;
+                if let Reply::Answer { logits, bundle, parts, missing, verified, .. } = reply {
+                    let answer = Answer { logits, bundle: *bundle, parts, missing, verified };
+                    self.judge((image, min_parts, at), &answer, physics).map_err(wrong)?;
                 }
             }
             _ => {}
@@ -97,15 +115,27 @@ mod tests {
         at: f64,
         change: impl FnOnce(&mut Vec<f32>, &mut Vec<(PartId, Digest, NodeId)>, &mut Vec<PartId>),
     ) -> Result<(), String> {
+        judge_verified(at, change, None, Vec::new())
+    }
+
+    fn judge_verified(
+        at: f64,
+        change: impl FnOnce(&mut Vec<f32>, &mut Vec<(PartId, Digest, NodeId)>, &mut Vec<PartId>),
+        liar: Option<u8>,
+        verified: Vec<PartId>,
+    ) -> Result<(), String> {
         let models = [Arc::new(Model::synthetic(2, 0)), Arc::new(Model::synthetic(2, 1))];
         let student = |part: usize| models[0].manifest().parts[part].students[0].digest().unwrap();
         let mut parts = vec![(PartId(0), student(0), node(0)), (PartId(1), student(1), node(1))];
         let mut logits = models[0].merged(5, &[(PartId(0), student(0)), (PartId(1), student(1))]).unwrap();
         let mut missing = Vec::new();
         change(&mut logits, &mut parts, &mut missing);
-        let reply = Reply::Answer { logits, bundle: models[0].digest(), parts, missing };
+        let (bundle, outvoted) = (models[0].digest(), Vec::new());
+        let reply = Reply::Answer { logits, bundle, parts, missing, verified, outvoted };
         let answered = Fact::Answered { ask: AskId(1), host: host(0), reply };
-        let facts = vec![(0.0, started(0, 1)), (10.0, asked(1, 5)), (10.0 + at, answered)];
+        let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
+        facts.extend(liar.map(|liar| (5.0, Fact::Lies { host: host(liar), lies: true })));
+        facts.extend([(10.0, asked(1, 5)), (10.0 + at, answered)]);
         judge(&mut AnswersAreTrue::new(&models), facts)
     }
 
@@ -127,6 +157,15 @@ mod tests {
             let evidence = result.unwrap_err();
             assert!(evidence.contains(what), "{evidence}");
         }
+    }
+
+    #[test]
+    fn a_lie_is_a_violation_only_if_it_is_called_verified() {
+        let lie = |logits: &mut Vec<f32>, _: &mut Vec<_>, _: &mut Vec<_>| logits[0] += 0.5;
+        assert_eq!(judge_verified(1.0, lie, Some(1), Vec::new()), Ok(()));
+        assert_eq!(judge_verified(1.0, lie, Some(1), vec![PartId(0)]), Ok(()), "part 1 is the liar's");
+        assert!(judge_verified(1.0, lie, Some(1), vec![PartId(1)]).unwrap_err().contains("lies"));
+        assert!(judge_verified(1.0, lie, Some(2), Vec::new()).unwrap_err().contains("together are"));
     }
 
     #[test]

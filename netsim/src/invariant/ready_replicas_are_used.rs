@@ -134,8 +134,14 @@ mod tests {
     fn judge_degraded(ready_at: f64, fault: Option<(f64, Fact)>) -> Result<(), String> {
         let model = Arc::new(Model::synthetic(2, 0));
         let student = model.manifest().parts[1].students[0].digest().unwrap();
-        let reply =
-            Reply::Answer { logits: Vec::new(), bundle: model.digest(), parts: Vec::new(), missing: vec![PartId(1)] };
+        let reply = Reply::Answer {
+            logits: Vec::new(),
+            bundle: model.digest(),
+            parts: Vec::new(),
+            missing: vec![PartId(1)],
+            verified: Vec::new(),
+            outvoted: Vec::new(),
+        };
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
         facts.push((ready_at, Fact::Ready { host: host(1), students: vec![student] }));
         facts.extend(fault);

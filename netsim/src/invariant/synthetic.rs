@@ -1,6 +1,7 @@
 //! Histories that are made up, to show what each invariant lets pass and what not.
 
 use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, Term};
+use rocoin::inference::Mode;
 use rocoin::leadership::{EpochPlan, PlannedGroup};
 use rocoin::time::{Duration, Instant};
 
@@ -54,7 +55,12 @@ pub(super) fn epoch(term: u64, leader: u8, sequence: u64) -> Epoch {
 /// A request of an image with two seconds of patience.
 pub(super) fn asked(ask: u64, image: usize) -> Fact {
     let deadline = Duration::from_secs(2);
-    Fact::Asked { ask: AskId(ask), host: host(0), tries: 0, image, deadline, min_parts: 1 }
+    asked_in(Mode::All, ask, image, deadline)
+}
+
+/// The same in a mode and with another deadline.
+pub(super) fn asked_in(mode: Mode, ask: u64, image: usize, deadline: Duration) -> Fact {
+    Fact::Asked { ask: AskId(ask), host: host(0), tries: 0, image, deadline, min_parts: 1, mode }
 }
 
 /// A node's counters: generation, incarnation, term.

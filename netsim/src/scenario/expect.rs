@@ -120,6 +120,7 @@ mod tests {
         Report {
             violation: None,
             tally,
+            traffic: crate::run::Traffic::default(),
             ended: Instant::ZERO,
             recovered_after: Some(Duration::from_secs(4)),
             agreement: agreement(),

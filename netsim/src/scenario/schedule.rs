@@ -108,6 +108,7 @@ fn check(source: &Source<'_>, fault: &Fault, table: &str, limits: Limits) -> Res
         | Fault::Resume { on }
         | Fault::Isolate { on }
         | Fault::CorruptArtifact { on }
+        | Fault::Lie { on, .. }
         | Fault::DiskFull { on, .. } => target("on", on),
         Fault::Slow { on, factor } | Fault::Clog { on, factor } | Fault::DiskSlow { on, factor } => {
             times("factor", *factor)?;

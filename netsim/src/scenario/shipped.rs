@@ -10,6 +10,9 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("one-way-partition", include_str!("../../scenarios/one-way-partition.toml")),
     ("split-in-three", include_str!("../../scenarios/split-in-three.toml")),
     ("slow-disk", include_str!("../../scenarios/slow-disk.toml")),
+    ("slow-replicas", include_str!("../../scenarios/slow-replicas.toml")),
+    ("crashing-replicas", include_str!("../../scenarios/crashing-replicas.toml")),
+    ("one-liar", include_str!("../../scenarios/one-liar.toml")),
     ("fleet-100", include_str!("../../scenarios/fleet-100.toml")),
     ("fleet-1000", include_str!("../../scenarios/fleet-1000.toml")),
 ];

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::fact::{Fact, HostId, Reply};
 use crate::fault::Target;
 
 const SMALL: &str = r#"schema = "rocoin.scenario/1"
@@ -154,6 +157,42 @@ fn the_small_shipped_scenarios_meet_what_they_expect() {
         wrong.extend(scenario.expect.missed(&report).iter().map(|missed| format!("{name}: {missed}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+#[expect(clippy::wildcard_enum_match_arm, reason = "few facts concern it")]
+fn with_three_replicas_and_one_liar_mode_verify_answers_rightly_and_names_it_every_time() {
+    let (_, text) = SHIPPED.iter().find(|(name, _)| *name == "one-liar").unwrap();
+    let scenario = Scenario::parse(text).unwrap();
+    let models = scenario.synthetic().unwrap();
+    let model = Arc::clone(&models[0]);
+    let (mut asked, mut lies_since, mut while_lying, mut ids) = (BTreeMap::new(), None, 0, BTreeMap::new());
+    let mut wrong = Vec::new();
+    let report = crate::run::run(scenario.plan(scenario.seed, models), &mut |entry| match &entry.fact {
+        Fact::Started { host, node, .. } => {
+            ids.insert(*host, *node);
+        }
+        Fact::Lies { lies, .. } => lies_since = lies.then_some(entry.at),
+        Fact::Asked { ask, image, .. } => {
+            asked.insert(*ask, (*image, lies_since.is_some()));
+        }
+        Fact::Answered { ask, reply: Reply::Answer { logits, parts, outvoted, verified, .. }, .. } => {
+            let (image, lied) = asked[ask];
+            let students: Vec<_> = parts.iter().map(|(part, student, _)| (*part, *student)).collect();
+            let is_true = model.merged(image, &students).as_deref() == Some(logits.as_slice());
+            let liar = ids[&HostId(1)];
+            let names_it = outvoted.iter().all(|named| *named == liar) && !outvoted.is_empty();
+            let names_rightly = if lied { names_it } else { outvoted.is_empty() || names_it };
+            while_lying += u32::from(lied);
+            if !is_true || !names_rightly || verified.len() < 2 {
+                wrong.push(format!("{entry:?}"));
+            }
+        }
+        _ => {}
+    });
+    assert!(report.violation.is_none(), "{}", report.violation.unwrap());
+    assert!(while_lying > 500, "{while_lying}");
+    assert!(wrong.is_empty(), "{} of them, the first: {}", wrong.len(), wrong[0]);
 }
 
 /// The page that users write scenarios from.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rocoin::inference::{Answer, Outcome as CoreOutcome, Request, RequestError};
+use rocoin::inference::{Answer, Mode, Outcome as CoreOutcome, Request, RequestError};
 use rocoin::node::{ClientId, Input};
 use rocoin::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub struct LoadSpec {
     pub random: bool,
     /// Hosts that clients ask; empty: any.
     pub to: Vec<u32>,
+    /// How replicas are to be asked.
+    pub mode: Mode,
 }
 
 impl Default for LoadSpec {
@@ -52,6 +54,7 @@ impl Default for LoadSpec {
             retries: 1,
             random: true,
             to: Vec::new(),
+            mode: Mode::All,
         }
     }
 }
@@ -159,11 +162,11 @@ impl World {
         }
         // Who may turn to another node keeps half of its patience for it.
         let deadline = if tries < retries { left / 2 } else { left };
-        let min_parts = self.clients.spec.min_parts;
-        self.tell(Fact::Asked { ask, host, tries, image, deadline, min_parts });
+        let LoadSpec { min_parts, mode, .. } = self.clients.spec;
+        self.tell(Fact::Asked { ask, host, tries, image, deadline, min_parts, mode });
         self.after(deadline + GRACE, Event::Patience { ask, tries });
         let input = self.models.first().map(|m| m.image(image).clone()).unwrap_or_default();
-        let request = Request { input, deadline, min_parts };
+        let request = Request { input, deadline, min_parts, mode: Some(mode) };
         let client = tag(ask, tries);
         self.host_mut(host).clients.insert(client.0, ask);
         let life = self.host(host).life;
@@ -249,6 +252,8 @@ fn reply_of(result: &Result<Answer, RequestError>) -> Reply {
             bundle: answer.bundle,
             parts: answer.parts.iter().map(|p| (p.part, p.student, p.replica)).collect(),
             missing: answer.missing.clone(),
+            verified: answer.verified.clone(),
+            outvoted: answer.disagreements.iter().filter(|d| d.outvoted).map(|d| d.replica).collect(),
         },
         Err(error) => Reply::Error { outcome: outcome_of(result), text: error.to_string() },
     }

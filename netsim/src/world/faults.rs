@@ -32,6 +32,7 @@ impl World {
             Fault::Heal => self.heal(),
             Fault::Clog { on, factor } => self.each_of_all(on, |world, host| world.clog(host, *factor)),
             Fault::Flap { on, times, down_s, up_s } => self.flap(on, *times, seconds(*down_s), seconds(*up_s)),
+            Fault::Lie { on, lies } => self.each_of_all(on, |world, host| world.lie(host, *lies)),
             Fault::CorruptArtifact { on } => self.each_of_all(on, Self::corrupt),
             Fault::DiskFull { on, full } => self.each_of_all(on, |world, host| world.fill(host, *full)),
             Fault::DiskSlow { on, factor } => self.each_of_all(on, |world, host| world.slow_disk(host, *factor)),
@@ -134,6 +135,11 @@ impl World {
         let factor = factor.max(1.0);
         self.host_mut(host).slow = factor;
         self.tell(Fact::Slowed { host, factor });
+    }
+
+    fn lie(&mut self, host: HostId, lies: bool) {
+        self.host_mut(host).lies = lies;
+        self.tell(Fact::Lies { host, lies });
     }
 
     fn starve(&mut self, host: HostId, stall: Duration, run: Duration) {
@@ -312,6 +318,9 @@ impl World {
             (disk.full, disk.slow) = (false, 1.0);
             self.clog(host, 1.0);
             self.slow(host, 1.0);
+            if self.host(host).lies {
+                self.lie(host, false);
+            }
             self.tell_disk(host);
             if !without.contains(&host.0) {
                 self.start(host);

@@ -76,6 +76,8 @@ pub(super) struct Host {
     pub(super) clock_ahead: Duration,
     /// Computes so many times slower than it could.
     pub(super) slow: f64,
+    /// Its students answer wrongly.
+    pub(super) lies: bool,
     /// The last wake-up that counts.
     pub(super) wake: Option<Instant>,
     pub(super) ticket: u64,
@@ -102,6 +104,7 @@ impl Host {
             deferred: VecDeque::new(),
             clock_ahead,
             slow: 1.0,
+            lies: false,
             wake: None,
             ticket: 0,
             links: OrdMap::new(),

@@ -235,7 +235,9 @@ impl World {
         let model = self.models.iter().find(|m| m.flops(student).is_some());
         let answer = model.and_then(|m| {
             let image = m.index_of(input)?;
-            Some((m.flops(student)?, Blob::from_floats(m.partial(student, image)?)))
+            let truth = m.partial(student, image)?;
+            let said = if self.host(host).lies { lie(host, truth) } else { truth.to_vec() };
+            Some((m.flops(student)?, Blob::from_floats(&said)))
         });
         let Some((flops, partial)) = answer else {
             let result = Err("no such student or image in this world".to_owned());
@@ -419,6 +421,14 @@ impl World {
 fn known(node: &Node, now: Instant) -> Vec<NodeId> {
     let up = node.membership().members().filter(|m| m.state() != State::Down || m.since() >= now).map(|m| m.id());
     up.chain([node.membership().me().id]).collect()
+}
+
+/// What a lying host says: another class, and no two hosts the same.
+fn lie(host: HostId, truth: &[f32]) -> Vec<f32> {
+    let class = usize::try_from(host.0).unwrap_or(0) % truth.len().max(1);
+    #[expect(clippy::cast_precision_loss, reason = "hosts are far fewer than 2^24")]
+    let wrong = 10.0 + host.0 as f32;
+    truth.iter().enumerate().map(|(i, logit)| if i == class { logit + wrong } else { *logit }).collect()
 }
 
 fn record(host: HostId, spec: &super::HostSpec) -> Record {

@@ -128,8 +128,12 @@ async fn bench_on(
     let hands = Hands {
         network: network::start(config, Deliver { control, data }).await.unwrap(),
         store: disk(&state, &store, results.clone()),
-        workers: workers::start(WorkersConfig { threads: 1, emulate_flops_per_s: None }, Arc::clone(&store), results)
-            .unwrap(),
+        workers: workers::start(
+            WorkersConfig { threads: 1, emulate_flops_per_s: None, lies: None },
+            Arc::clone(&store),
+            results,
+        )
+        .unwrap(),
     };
     let seen = Arc::new(Mutex::new(Vec::new()));
     let script = Script { react, manifests, outputs: VecDeque::new(), seen: Arc::clone(&seen), due };
@@ -138,7 +142,7 @@ async fn bench_on(
 }
 
 fn request() -> Request {
-    Request { input: Blob::default(), deadline: Duration::from_secs(1), min_parts: 1 }
+    Request { input: Blob::default(), deadline: Duration::from_secs(1), min_parts: 1, mode: None }
 }
 
 fn fail_through_a_worker(input: &Input) -> Vec<Output> {

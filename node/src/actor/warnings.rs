@@ -32,6 +32,18 @@ pub(super) fn of(event: &Event) -> Option<String> {
         Event::Inference(inference::Event::StudentFailed { student, reason }) => {
             Some(format!("student {} failed to run: {reason}", student.short()))
         }
+        Event::Inference(inference::Event::Disagreed { part, replica, outvoted: true, .. }) => Some(format!(
+            "{} answers otherwise for part {} than the majority; it is left out for a minute where there is another. Is it broken, or not \
+             what it claims to be? `rocoin status` counts",
+            replica.short(),
+            part.0
+        )),
+        Event::Inference(inference::Event::Disagreed { part, replica, outvoted: false, .. }) => Some(format!(
+            "{} answers otherwise for part {} than others with the same student, and no majority says who is right; a part with three \
+             replicas would tell",
+            replica.short(),
+            part.0
+        )),
         Event::Membership(_) | Event::Leadership(_) | Event::Inference(_) => None,
     }
 }

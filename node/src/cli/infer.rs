@@ -10,6 +10,7 @@ use clap::Args;
 use image::imageops::FilterType;
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt as _;
+use rocoin::inference::Mode;
 use rocoin_netsim::harness::{Client, ClientError, Question, Reply};
 use serde_json::{Value, json};
 
@@ -35,6 +36,9 @@ pub struct InferArgs {
     /// No answer with fewer parts than this
     #[arg(long, value_name = "N", default_value_t = 1)]
     min_parts: usize,
+    /// How replicas are asked: all, hedged or verify [default: as the node was told]
+    #[arg(long)]
+    mode: Option<Mode>,
     /// Another node to ask in the time that is left, should the first be gone, not ready or too slow
     #[arg(long, value_name = "HOST:PORT")]
     retry_node: Option<String>,
@@ -48,13 +52,14 @@ pub struct InferArgs {
 /// # Errors
 /// If an input cannot be read or does not fit the model, or a request is not answered.
 pub fn run(args: &InferArgs) -> anyhow::Result<()> {
-    let client = args.target.client()?;
+    let client = args.target.client()?.in_mode(args.mode);
     let model = match &args.model {
         Some(model) => model.clone(),
         None => client.status()?.bundle.context("no bundle is being served; deploy one with `rocoin deploy`")?.name,
     };
     let shape = shape(&client.model(&model)?)?;
     let retry = args.retry_node.as_deref().map(|node| args.target.client_of(node)).transpose()?;
+    let retry = retry.map(|client| client.in_mode(args.mode));
     let mut answers = Vec::new();
     for input in &args.inputs {
         for (i, image) in read(input, &shape)?.into_iter().enumerate() {
@@ -165,7 +170,7 @@ fn line(input: &Path, reply: &Reply) -> String {
 }
 
 fn object(input: &Path, index: usize, reply: &Reply) -> Value {
-    json!({
+    let mut object = json!({
         "schema": "rocoin.infer/1",
         "file": input,
         "index": index,
@@ -178,8 +183,18 @@ fn object(input: &Path, index: usize, reply: &Reply) -> Value {
         "parts_missing": reply.parts_missing,
         "replicas": reply.replicas,
         "epoch": reply.epoch,
+        "mode": reply.mode,
+        "replicas_asked": reply.replicas_asked,
         "took_ms": reply.took.as_secs_f64() * 1e3,
-    })
+    });
+    if let Some(hedges) = reply.hedges {
+        object["hedges"] = json!(hedges);
+    }
+    if let Some(verified) = &reply.verified_parts {
+        object["verified_parts"] = json!(verified);
+        object["disagreements"] = json!(reply.disagreements);
+    }
+    object
 }
 
 #[cfg(test)]

@@ -70,6 +70,7 @@ async fn run_device(config: Config, stop_with_stdin: bool) -> anyhow::Result<()>
         store: device.store.clone(),
         network: device.counters.clone(),
         faults: device.faults.clone(),
+        lies: device.lies.clone(),
         token: device.http_token.clone(),
         limits: Limits::default(),
     };

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
+use rocoin::inference::Mode;
 use rocoin_netsim::run::Report;
 use rocoin_netsim::scenario::{SHIPPED, Scenario};
 
@@ -79,6 +80,15 @@ struct WorldArgs {
     /// The bundle that is served, a folder or .tar, in place of the scenario's
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
+    /// How replicas are asked, in place of what the scenario or the swarm says: all, hedged or verify
+    #[arg(long)]
+    mode: Option<Mode>,
+}
+
+impl WorldArgs {
+    fn open(&self) -> anyhow::Result<Worlds> {
+        Ok(Worlds::open(self.scenario.as_deref(), self.bundle.as_deref())?.in_mode(self.mode))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -140,7 +150,7 @@ pub fn run(args: &SimArgs) -> anyhow::Result<ExitCode> {
         SimCommand::Run(args) => simulate(args),
         SimCommand::Reproduce(args) => reproduce(args),
         SimCommand::Meta(args) => {
-            let worlds = Worlds::open(args.world.scenario.as_deref(), args.world.bundle.as_deref())?;
+            let worlds = args.world.open()?;
             meta::run(&worlds, args.seeds, jobs(args.jobs))
         }
         SimCommand::Compare(args) => compare::run(args),
@@ -162,7 +172,7 @@ fn list() -> anyhow::Result<ExitCode> {
 }
 
 fn simulate(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let worlds = Worlds::open(args.world.scenario.as_deref(), args.world.bundle.as_deref())?;
+    let worlds = args.world.open()?;
     let seeds = match (args.seed, args.seeds) {
         (Some(seed), _) => Seeds::one(seed),
         (None, Some(seeds)) => seeds,
@@ -203,7 +213,7 @@ fn simulate(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn reproduce(args: &ReproduceArgs) -> anyhow::Result<ExitCode> {
-    let worlds = Worlds::open(args.world.scenario.as_deref(), args.world.bundle.as_deref())?;
+    let worlds = args.world.open()?;
     let began = Instant::now();
     let run = Run::new(&worlds, args.seed, recorded(&worlds, args.seed, &args.wanted)?);
     let mut results = Results::new(&worlds, Seeds::one(args.seed), NonZeroUsize::MIN);

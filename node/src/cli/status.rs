@@ -72,6 +72,16 @@ fn page(s: &NodeSnapshot) -> String {
             m.http.as_deref().unwrap_or("-")
         );
     }
+    for m in s.members.iter().filter(|m| m.outvoted + m.disputed > 0) {
+        let left_out = if m.distrusted { ", left out for now" } else { "" };
+        let _ = writeln!(
+            page,
+            "\n{} answered otherwise than others: outvoted {} times, without a majority {} times{left_out}",
+            name(&m.node),
+            m.outvoted,
+            m.disputed
+        );
+    }
     page
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
-use rocoin::inference::{Answer, PartAnswer, Request};
+use rocoin::inference::{Answer, Disagreement, Mode, PartAnswer, Request};
 use rocoin::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -49,6 +49,9 @@ pub struct Parameters {
     /// No answer with fewer parts than this; 1 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_parts: Option<usize>,
+    /// `all`, `hedged` or `verify`; the node's own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 /// A tensor of a request.
@@ -75,7 +78,7 @@ pub struct InferResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `degraded`, `parts_used`, `parts_missing`, `replicas`, `epoch`; `after_us` and `run_us`, one a part used: when its answer was
-    /// here, and how long its student ran.
+    /// here, and how long its student ran; `mode`, `replicas_asked`, and what belongs to the mode.
     pub parameters: Value,
     /// `logits` and `label`.
     pub outputs: Vec<OutputTensor>,
@@ -158,6 +161,7 @@ fn parse(body: &InferRequest, manifest: &Manifest) -> Result<Request, String> {
         input: Blob::from_floats(&values),
         deadline: Duration::from_millis(body.parameters.deadline_ms.unwrap_or(DEADLINE_MS_DEFAULT)),
         min_parts: body.parameters.min_parts.unwrap_or(1),
+        mode: body.parameters.mode,
     })
 }
 
@@ -188,19 +192,30 @@ fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferRes
     let replicas: Vec<String> = answer.parts.iter().map(|p| p.replica.to_string()).collect();
     let [after, run] = [|p: &PartAnswer| p.after, |p: &PartAnswer| p.run]
         .map(|of| answer.parts.iter().map(|p| of(p).as_micros()).collect::<Vec<_>>());
+    let mut parameters = json!({
+        "degraded": answer.is_degraded(),
+        "parts_used": used,
+        "parts_missing": missing,
+        "replicas": replicas,
+        "after_us": after,
+        "run_us": run,
+        "epoch": answer.epoch.map(|e| e.to_string()),
+        "mode": answer.mode,
+        "replicas_asked": answer.asked,
+    });
+    match answer.mode {
+        Mode::All => {}
+        Mode::Hedged => parameters["hedges"] = json!(answer.hedges),
+        Mode::Verify => {
+            parameters["verified_parts"] = json!(answer.verified.iter().map(|part| part.0).collect::<Vec<_>>());
+            parameters["disagreements"] = answer.disagreements.iter().map(disagreement).collect();
+        }
+    }
     InferResponse {
         model_name: manifest.name.clone(),
         model_version: manifest.version.clone(),
         id,
-        parameters: json!({
-            "degraded": answer.is_degraded(),
-            "parts_used": used,
-            "parts_missing": missing,
-            "replicas": replicas,
-            "after_us": after,
-            "run_us": run,
-            "epoch": answer.epoch.map(|e| e.to_string()),
-        }),
+        parameters,
         outputs: vec![
             OutputTensor {
                 name: "logits".to_owned(),
@@ -216,4 +231,9 @@ fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferRes
             },
         ],
     }
+}
+
+fn disagreement(disagreement: &Disagreement) -> Value {
+    let Disagreement { part, replica, outvoted } = disagreement;
+    json!({ "part": part.0, "replica": replica.to_string(), "outvoted": outvoted })
 }

@@ -32,6 +32,7 @@ pub use self::limits::Limits;
 use crate::actor::NodeHandle;
 use crate::network::{FaultSwitch, NetworkCounters};
 use crate::store::Store;
+use crate::workers::LieSwitch;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct Api {
     pub network: NetworkCounters,
     /// Present if the node was started with `--fault-injection`.
     pub faults: Option<FaultSwitch>,
+    /// The same for its students.
+    pub lies: Option<LieSwitch>,
     /// Asked for in every request, if there is one.
     pub token: Option<String>,
     /// How much it takes at once.

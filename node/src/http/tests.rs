@@ -40,6 +40,7 @@ async fn bench(react: React, limits: Limits) -> (Bench, Api) {
         store: Arc::clone(&bench.store),
         network: NetworkCounters::default(),
         faults: None,
+        lies: None,
         token: None,
         limits,
     };

@@ -47,8 +47,12 @@ mod tests {
 
     #[test]
     fn each_refusal_names_what_is_wrong_and_what_would_be_right() {
-        let good =
-            Request { input: Blob::from_floats(&[0.5, -1.0]), deadline: Duration::from_millis(20), min_parts: 2 };
+        let good = Request {
+            input: Blob::from_floats(&[0.5, -1.0]),
+            deadline: Duration::from_millis(20),
+            min_parts: 2,
+            mode: None,
+        };
         let cases = [
             (Request { deadline: Duration::ZERO, ..good.clone() }, "at most 60000 ms"),
             (Request { deadline: Duration::from_secs(61), ..good.clone() }, "at most 60000 ms"),

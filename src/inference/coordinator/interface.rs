@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::bugs::Bugs;
 use crate::id::NodeId;
-use crate::inference::{Answer, Event, Message, Request, RequestError, Routing};
+use crate::inference::{Answer, Event, Message, Mode, Request, RequestError, Routing};
 use crate::node::ClientId;
 use crate::time::Duration;
 
@@ -14,13 +14,16 @@ pub struct Config {
     pub open_requests_max: usize,
     /// The longest deadline that a client may set; a longer one is refused as [`RequestError::BadInput`].
     pub deadline_max: Duration,
+    /// How replicas are asked where a request does not say.
+    pub mode: Mode,
     /// Known bugs that are switched on.
     pub bugs: Bugs,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { open_requests_max: 64, deadline_max: Duration::from_secs(60), bugs: Bugs::default() }
+        let (mode, bugs) = Default::default();
+        Self { open_requests_max: 64, deadline_max: Duration::from_secs(60), mode, bugs }
     }
 }
 
@@ -53,6 +56,11 @@ pub enum Input {
     Routing(Routing),
     /// The last connection to the peer is gone, or it is under suspicion: what it was asked may be lost.
     Lost {
+        /// Who.
+        peer: NodeId,
+    },
+    /// The member is not known any more: what was seen of it is forgotten.
+    Gone {
         /// Who.
         peer: NodeId,
     },
@@ -99,6 +107,8 @@ pub enum FailureReason {
     BadAnswer,
     /// It said that its student failed to run.
     StudentFailed,
+    /// A majority of the replicas with the same student answered otherwise. It answers, so that this says nothing of whether it is alive.
+    Outvoted,
 }
 
 /// What was ignored or worked around since the start.
@@ -114,4 +124,10 @@ pub struct Counters {
     pub bad_answers: u64,
     /// Parts asked of another replica because those asked before had failed.
     pub failovers: u64,
+    /// Replicas that mode `hedged` asked because others were overdue, lost or had refused.
+    pub hedges: u64,
+    /// Answers that a majority of the same student's contradicted.
+    pub outvoted: u64,
+    /// Answers that differed from others of the same student without a majority for either.
+    pub disputed: u64,
 }

@@ -1,13 +1,17 @@
 //! One open request: who was asked for what, what came back, and what that calls for.
 
+mod result;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Output;
+use super::forecast::Forecast;
+use super::votes::{self, Vote};
 use crate::blob::Blob;
 use crate::bugs::{Bug, Bugs};
-use crate::id::{Digest, Epoch, NodeId, PartId, RequestId};
-use crate::inference::{Answer, Event, Message, PartAnswer, Refusal, Request, Route, Routing, merge};
+use crate::id::{Digest, NodeId, PartId, RequestId};
+use crate::inference::{Event, Message, Mode, Refusal, Request, Route, Routing, merge};
 use crate::node::ClientId;
 use crate::time::{Duration, Instant};
 
@@ -19,6 +23,7 @@ const LOGIT_MAX: f32 = 1e30;
 struct Attempt {
     part: usize,
     asked: Instant,
+    expected: Duration,
     state: State,
 }
 
@@ -34,9 +39,9 @@ enum State {
     Over,
 }
 
-/// A part's first answer.
+/// One replica's answer for a part.
 #[derive(Debug)]
-struct First {
+struct Reply {
     logits: Vec<f32>,
     student: Digest,
     replica: NodeId,
@@ -46,9 +51,9 @@ struct First {
 
 /// What became of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// It is the part's answer.
-    Taken,
+pub(super) enum Taken {
+    /// It is the part's answer, or one to compare with it.
+    Used,
     /// The part was answered already, or this replica was not asked or had its say.
     Late,
     /// Its content is unusable; counts as a refusal.
@@ -68,6 +73,23 @@ pub(super) enum Ending {
     Deadline,
 }
 
+/// What is known of one part.
+#[derive(Debug, Default)]
+struct PartState {
+    /// Its answers in the order in which they came; in modes `all` and `hedged` at most one.
+    replies: Vec<Reply>,
+    /// In mode `hedged`, when the next replica is asked; in mode `verify`, when enough was waited for the rest.
+    due: Option<Instant>,
+    /// Mode `verify`: nobody else is waited for.
+    decided: bool,
+}
+
+impl PartState {
+    fn is_answered(&self) -> bool {
+        !self.replies.is_empty()
+    }
+}
+
 /// One open request. All of its answer is from one bundle.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -76,14 +98,21 @@ pub(super) struct Open {
     started: Instant,
     deadline: Instant,
     min_parts: usize,
+    mode: Mode,
     input: Blob,
     routing: Arc<Routing>,
     /// What is served by now, if that is another bundle.
     next: Option<Arc<Routing>>,
-    firsts: Vec<Option<First>>,
+    parts: Vec<PartState>,
     attempts: BTreeMap<(NodeId, Digest), Attempt>,
     /// Parts that a replica had no room for.
     overloaded: BTreeSet<usize>,
+    /// Waits that were given up: of which replica, after how long.
+    in_vain: Vec<(Route, Duration)>,
+    asked: u32,
+    hedges: u32,
+    /// The coordinator's note of [`Self::due`].
+    pub(super) due_told: Option<Instant>,
     bugs: Bugs,
 }
 
@@ -91,7 +120,7 @@ impl Open {
     pub(super) fn new(
         id: RequestId,
         client: ClientId,
-        request: Request,
+        (request, mode): (Request, Mode),
         routing: Arc<Routing>,
         bugs: Bugs,
         now: Instant,
@@ -102,64 +131,138 @@ impl Open {
             started: now,
             deadline: now + request.deadline,
             min_parts: request.min_parts,
+            mode,
             input: request.input,
-            firsts: routing.parts.iter().map(|_| None).collect(),
+            parts: routing.parts.iter().map(|_| PartState::default()).collect(),
             routing,
             next: None,
             attempts: BTreeMap::new(),
             overloaded: BTreeSet::new(),
+            in_vain: Vec::new(),
+            asked: 0,
+            hedges: 0,
+            due_told: None,
             bugs,
         }
     }
 
-    /// Mode `all`: every replica of every part.
-    pub(super) fn ask_all(&mut self, now: Instant, out: &mut VecDeque<Output>) {
+    /// Asks whom the mode wants asked at the start: every replica of every part; in mode `all` none that is distrusted, if there are
+    /// others. Mode `hedged` leaves it to [`Self::ask_next`].
+    pub(super) fn ask_all(&mut self, now: Instant, forecast: &Forecast, out: &mut VecDeque<Output>) {
         let routing = Arc::clone(&self.routing);
-        let routes = routing.parts.iter().enumerate().flat_map(|(part, routes)| routes.iter().map(move |r| (part, *r)));
-        self.ask(now, routes, out);
+        let parts = || routing.parts.iter().enumerate();
+        match self.mode {
+            Mode::All => {
+                let routes = parts().flat_map(|(part, routes)| forecast.trusted(routes).map(move |r| (part, *r)));
+                self.ask(now, routes.collect(), out);
+            }
+            Mode::Verify => {
+                self.ask(now, parts().flat_map(|(part, routes)| routes.iter().map(move |r| (part, *r))).collect(), out);
+            }
+            Mode::Hedged => {}
+        }
     }
 
     /// Begins anew on the bundle that is served by now, if a part of its own is not to be had any more and the other has more for it;
     /// says whether it did.
-    pub(super) fn restart(&mut self, now: Instant, out: &mut VecDeque<Output>) -> bool {
-        let is_stranded =
-            |part: usize| self.firsts[part].is_none() && !self.overloaded.contains(&part) && !self.is_expected(part);
-        let stranded = (0..self.firsts.len()).any(is_stranded);
+    pub(super) fn restart(&mut self, now: Instant, forecast: &Forecast, out: &mut VecDeque<Output>) -> bool {
+        let is_stranded = |part: usize| self.lacks(part) && !self.overloaded.contains(&part) && !self.is_expected(part);
+        let stranded = self.next.is_some() && (0..self.parts.len()).any(is_stranded);
         let (elements, served, min_parts) = (self.routing.input_elements, self.served(), self.min_parts);
         let is_better = |next: &mut Arc<Routing>| {
             let parts = next.parts.iter().filter(|routes| !routes.is_empty()).count();
             next.input_elements == elements && parts > served && parts >= min_parts
         };
         let Some(next) = self.next.take_if(|next| stranded && is_better(next)) else { return false };
-        self.cancel_all(out);
-        self.firsts = next.parts.iter().map(|_| None).collect();
+        self.cancel_all(now, out);
+        self.parts = next.parts.iter().map(|_| PartState::default()).collect();
         self.attempts.clear();
         self.overloaded.clear();
         self.routing = next;
-        self.ask_all(now, out);
+        self.ask_all(now, forecast, out);
         true
     }
 
-    /// Asks another replica for each part that has lost all that were asked; says for how many.
-    pub(super) fn fail_over(&mut self, now: Instant, out: &mut VecDeque<Output>) -> u64 {
-        let stranded: Vec<(usize, Route)> = (0..self.firsts.len())
-            .filter(|&part| self.firsts[part].is_none() && !self.is_expected(part))
-            .filter_map(|part| self.fresh_route(part).map(|route| (part, route)))
-            .collect();
-        let mut failovers = 0;
-        for &(part, route) in stranded.iter().filter(|(part, _)| self.attempts.values().any(|a| a.part == *part)) {
-            failovers += 1;
-            out.push_back(Output::Event(Event::Failover { request: self.id, part: part_id(part), to: route.replica }));
+    /// Whether [`Self::ask_next`] would ask somebody.
+    pub(super) fn wants_more(&self, now: Instant) -> bool {
+        (0..self.parts.len()).any(|part| self.wants_another(now, part))
+    }
+
+    fn wants_another(&self, now: Instant, part: usize) -> bool {
+        self.lacks(part) && (!self.is_expected(part) || self.is_overdue(now, part)) && self.has_fresh(part)
+    }
+
+    /// Mode `hedged`: another replica's turn has come.
+    fn is_overdue(&self, now: Instant, part: usize) -> bool {
+        self.mode == Mode::Hedged && self.parts[part].due.is_some_and(|due| due <= now)
+    }
+
+    /// Asks another replica for each part that has lost all that were asked, or whose answer is overdue; says for how many of the
+    /// former.
+    pub(super) fn ask_next(&mut self, now: Instant, forecast: &mut Forecast, out: &mut VecDeque<Output>) -> u64 {
+        let (mut routes, mut failovers) = (Vec::new(), 0);
+        for part in (0..self.parts.len()).filter(|&part| self.wants_another(now, part)).collect::<Vec<_>>() {
+            let was_asked = self.attempts.values().any(|attempt| attempt.part == part);
+            let is_lost = was_asked && !self.is_expected(part);
+            let picked = self.pick(now, part, forecast);
+            if self.mode == Mode::Hedged {
+                let first = usize::from(!was_asked);
+                self.hedges += u32::try_from(picked.len() - first.min(picked.len())).unwrap_or(u32::MAX);
+            }
+            if let Some(route) = picked.first().filter(|_| is_lost) {
+                failovers += 1;
+                let (request, to) = (self.id, route.replica);
+                out.push_back(Output::Event(Event::Failover { request, part: part_id(part), to }));
+            }
+            routes.extend(picked.into_iter().map(|route| (part, route)));
         }
-        self.ask(now, stranded.into_iter(), out);
+        self.ask(now, routes, out);
         failovers
     }
 
+    /// The best replica of the part that was not asked yet, or was lost and is back. In mode `hedged` also when the one after it has its
+    /// turn; if that is at once, that one too, and so on.
+    fn pick(&mut self, now: Instant, part: usize, forecast: &mut Forecast) -> Vec<Route> {
+        let mut fresh: Vec<Route> = self.fresh(part).copied().collect();
+        let mut picked = Vec::new();
+        while let Some(route) = forecast.best(&fresh) {
+            picked.push(route);
+            if self.mode != Mode::Hedged {
+                break;
+            }
+            fresh.retain(|other| *other != route);
+            let wait = self.patience(now, route, &fresh, forecast);
+            forecast.take(route);
+            self.parts[part].due = (!fresh.is_empty()).then(|| now + wait);
+            if !wait.is_zero() {
+                break;
+            }
+        }
+        if self.bugs.has(Bug::HedgeNeverFires) {
+            self.parts[part].due = None;
+        }
+        picked
+    }
+
+    /// How long a replica that is asked now is waited for until the next has its turn: its 95th percentile, and no longer than leaves time
+    /// for all the others. They are all asked by half of the deadline, and early enough for the slowest.
+    fn patience(&self, now: Instant, route: Route, others: &[Route], forecast: &Forecast) -> Duration {
+        let Some(slowest) = others.iter().map(|other| forecast.overdue_after(*other)).max() else {
+            return Duration::MAX;
+        };
+        let left = self.deadline.since(now);
+        let half = (self.deadline - self.started) / 2;
+        let spare = left.saturating_sub(slowest.max(half));
+        let turns = u32::try_from(others.len()).unwrap_or(u32::MAX);
+        forecast.overdue_after(route).min(spare / turns)
+    }
+
     /// One message a device, with the input once and all the students it is asked for, in part order.
-    fn ask(&mut self, now: Instant, routes: impl Iterator<Item = (usize, Route)>, out: &mut VecDeque<Output>) {
+    fn ask(&mut self, now: Instant, routes: Vec<(usize, Route)>, out: &mut VecDeque<Output>) {
         let mut devices: BTreeMap<NodeId, Vec<Digest>> = BTreeMap::new();
-        for (part, Route { replica, student }) in routes {
-            self.attempts.insert((replica, student), Attempt { part, asked: now, state: State::Waiting });
+        for (part, Route { replica, student, expected }) in routes {
+            self.asked += 1;
+            self.attempts.insert((replica, student), Attempt { part, asked: now, expected, state: State::Waiting });
             devices.entry(replica).or_default().push(student);
         }
         let remaining = self.deadline.since(now);
@@ -170,29 +273,94 @@ impl Open {
         }));
     }
 
-    /// The best replica of the part that was not asked yet, or was lost and is back.
-    fn fresh_route(&self, part: usize) -> Option<Route> {
+    /// Replicas of the part that were not asked yet, or were lost and are back.
+    fn fresh(&self, part: usize) -> impl Iterator<Item = &Route> {
         let is_fresh = |route: &&Route| {
             self.attempts.get(&(route.replica, route.student)).is_none_or(|attempt| attempt.state == State::Back)
         };
-        self.routing.parts[part].iter().find(is_fresh).copied()
+        self.routing.parts[part].iter().filter(is_fresh)
     }
 
-    pub(super) fn partial(&mut self, now: Instant, from: NodeId, student: Digest, run: Duration, blob: &Blob) -> Reply {
+    fn has_fresh(&self, part: usize) -> bool {
+        self.fresh(part).next().is_some()
+    }
+
+    /// The replicas that [`Self::ask_next`] may ask.
+    pub(super) fn candidates(&self, now: Instant) -> impl Iterator<Item = Route> {
+        let parts = (0..self.parts.len()).filter(move |&part| self.wants_another(now, part));
+        parts.flat_map(|part| self.fresh(part)).copied()
+    }
+
+    /// An answer came; with how long it took if it was being waited for.
+    pub(super) fn partial(
+        &mut self,
+        now: Instant,
+        (from, student): (NodeId, Digest),
+        run: Duration,
+        blob: &Blob,
+    ) -> (Taken, Option<Duration>) {
         let Some(attempt) = self.attempts.get_mut(&(from, student)).filter(|a| a.state != State::Over) else {
-            return Reply::Late;
+            return (Taken::Late, None);
         };
         attempt.state = State::Over;
-        let Some(logits) = usable(blob, self.routing.bias.len()) else { return Reply::Bad };
-        let first = &mut self.firsts[attempt.part];
-        if let Some(first) = first {
+        let (part, took) = (attempt.part, now.since(attempt.asked));
+        let Some(logits) = usable(blob, self.routing.bias.len()) else {
+            self.hurry(part);
+            return (Taken::Bad, Some(took));
+        };
+        let is_settled = self.mode != Mode::Verify || self.parts[part].decided;
+        let state = &mut self.parts[part];
+        if let Some(first) = state.replies.first_mut().filter(|_| is_settled) {
             if self.bugs.has(Bug::DoubleMerge) {
                 first.logits = merge(&first.logits, [logits.as_slice()]);
             }
-            return Reply::Late;
+            return (Taken::Late, Some(took));
         }
-        *first = Some(First { logits, student, replica: from, after: now.since(self.started), run });
-        Reply::Taken
+        state.replies.push(Reply { logits, student, replica: from, after: now.since(self.started), run });
+        if self.mode == Mode::Verify {
+            self.count_votes(now, part);
+        }
+        (Taken::Used, Some(took))
+    }
+
+    /// Mode `verify`: once a majority agrees, the rest is waited for as long again.
+    fn count_votes(&mut self, now: Instant, part: usize) {
+        let (state, waiting) = (&self.parts[part], |student: Digest| self.waiting(part, student));
+        let Some(student) = state.replies.last().map(|reply| reply.student) else { return };
+        let answered = state.replies.iter().filter(|reply| reply.student == student).count();
+        let is_decided = votes::is_decided(&self.votes(part), student, answered + waiting(student));
+        if state.due.is_none() && is_decided {
+            self.parts[part].due = Some(now + now.since(self.started));
+        }
+    }
+
+    /// Mode `verify`: those parts are decided whose rest was waited for long enough.
+    pub(super) fn stop_waiting(&mut self, now: Instant) {
+        if self.mode == Mode::Verify {
+            for state in self.parts.iter_mut().filter(|state| state.due.is_some_and(|due| due <= now)) {
+                (state.decided, state.due) = (true, None);
+            }
+        }
+    }
+
+    fn votes(&self, part: usize) -> Vec<Vote<'_>> {
+        let replies = self.parts[part].replies.iter();
+        replies.map(|reply| Vote { student: reply.student, logits: &reply.logits }).collect()
+    }
+
+    /// How many are being waited for with that student.
+    fn waiting(&self, part: usize, student: Digest) -> usize {
+        let waits = |((_, of), attempt): &(&(NodeId, Digest), &Attempt)| {
+            *of == student && attempt.part == part && attempt.state == State::Waiting
+        };
+        self.attempts.iter().filter(waits).count()
+    }
+
+    /// Mode `hedged`: one that was asked for the part will not answer; the next has its turn at once.
+    fn hurry(&mut self, part: usize) {
+        if self.mode == Mode::Hedged && self.parts[part].due.is_some() {
+            self.parts[part].due = Some(self.started);
+        }
     }
 
     /// Whether the refusal was news.
@@ -201,19 +369,26 @@ impl Open {
             return false;
         };
         attempt.state = State::Over;
+        let part = attempt.part;
         if reason == Refusal::Overloaded {
-            self.overloaded.insert(attempt.part);
+            self.overloaded.insert(part);
         }
+        self.hurry(part);
         true
     }
 
     /// The link to the peer broke.
     pub(super) fn lose(&mut self, peer: NodeId) {
+        let mut parts = Vec::new();
         for (_, attempt) in self.attempts.iter_mut().filter(|((replica, _), _)| *replica == peer) {
+            if attempt.state == State::Waiting {
+                parts.push(attempt.part);
+            }
             if attempt.state != State::Over {
                 attempt.state = State::Lost;
             }
         }
+        parts.into_iter().for_each(|part| self.hurry(part));
     }
 
     /// Follows a new routing of the same bundle; one of another is for when this one cannot be completed.
@@ -223,37 +398,45 @@ impl Open {
             return;
         }
         self.next = None;
-        assert_eq!(routing.parts.len(), self.firsts.len(), "a bundle's number of parts never changes");
+        assert_eq!(routing.parts.len(), self.parts.len(), "a bundle's number of parts never changes");
         self.routing = Arc::clone(routing);
+        let mut lost = Vec::new();
         for (&(replica, student), attempt) in &mut self.attempts {
-            let routed = routing.parts[attempt.part].contains(&Route { replica, student });
+            let routed = routing.parts[attempt.part].iter().any(|r| (r.replica, r.student) == (replica, student));
             attempt.state = match (attempt.state, routed) {
                 (State::Lost | State::Back, true) => State::Back,
-                (State::Waiting | State::Lost | State::Back, false) => State::Lost,
+                (State::Lost | State::Back, false) => State::Lost,
+                (State::Waiting, false) => {
+                    lost.push(attempt.part);
+                    State::Lost
+                }
                 (kept @ (State::Waiting | State::Over), _) => kept,
             };
         }
+        lost.into_iter().for_each(|part| self.hurry(part));
     }
 
     /// Tells each device that has work left, but none that is of use, to drop it.
-    pub(super) fn cancel_needless(&mut self, out: &mut VecDeque<Output>) {
+    pub(super) fn cancel_needless(&mut self, now: Instant, out: &mut VecDeque<Output>) {
         let useful: BTreeSet<NodeId> = (self.attempts.iter())
-            .filter(|(_, attempt)| attempt.state != State::Over && self.firsts[attempt.part].is_none())
+            .filter(|(_, attempt)| attempt.state != State::Over && self.is_of_use(attempt.part))
             .map(|((replica, _), _)| *replica)
             .collect();
-        self.cancel(out, |replica| !useful.contains(&replica));
+        self.cancel(now, out, |replica| !useful.contains(&replica));
     }
 
     /// Tells every device that has work left to drop it.
-    pub(super) fn cancel_all(&mut self, out: &mut VecDeque<Output>) {
-        self.cancel(out, |_| true);
+    pub(super) fn cancel_all(&mut self, now: Instant, out: &mut VecDeque<Output>) {
+        self.cancel(now, out, |_| true);
     }
 
-    fn cancel(&mut self, out: &mut VecDeque<Output>, whom: impl Fn(NodeId) -> bool) {
+    fn cancel(&mut self, now: Instant, out: &mut VecDeque<Output>, whom: impl Fn(NodeId) -> bool) {
         let mut told = BTreeSet::new();
-        for (&(replica, _), attempt) in &mut self.attempts {
+        for (&(replica, student), attempt) in &mut self.attempts {
             if attempt.state == State::Waiting && whom(replica) {
                 attempt.state = State::Over;
+                let route = Route { replica, student, expected: attempt.expected };
+                self.in_vain.push((route, now.since(attempt.asked)));
                 told.insert(replica);
             }
         }
@@ -261,9 +444,24 @@ impl Open {
         out.extend(told.into_iter().map(|to| Output::Send { to, message: message.clone(), blob: Blob::default() }));
     }
 
+    /// Waits that were given up since it was asked last.
+    pub(super) fn take_in_vain(&mut self) -> Vec<(Route, Duration)> {
+        std::mem::take(&mut self.in_vain)
+    }
+
+    /// When its state calls for something, short of the deadline.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let open = |part: &usize| match self.mode {
+            Mode::All => false,
+            Mode::Hedged => self.lacks(*part) && self.has_fresh(*part),
+            Mode::Verify => self.is_of_use(*part),
+        };
+        (0..self.parts.len()).filter(open).filter_map(|part| self.parts[part].due).min()
+    }
+
     /// Whether and how the request is to end now.
     pub(super) fn ending(&self, now: Instant) -> Option<Ending> {
-        let expected = (0..self.firsts.len()).any(|part| self.firsts[part].is_none() && self.is_expected(part));
+        let expected = (0..self.parts.len()).any(|part| self.is_awaited(part));
         let due = now >= self.deadline;
         if expected && !due {
             return None;
@@ -275,12 +473,36 @@ impl Open {
             (true, true) => Some(Ending::Deadline),
             (true, false) => Some(Ending::NoReplica),
             (false, _) => {
-                let lacking = self.overloaded.iter().any(|&part| self.firsts[part].is_none());
+                let lacking = self.overloaded.iter().any(|&part| self.lacks(part));
                 // Nobody will plan for a bundle that is not served any more.
                 let abandoned = self.next.is_some().then_some(Ending::NoReplica);
                 if lacking { Some(Ending::Overloaded) } else { abandoned }
             }
         }
+    }
+
+    /// Whether the part has no answer yet.
+    fn lacks(&self, part: usize) -> bool {
+        !self.parts[part].is_answered()
+    }
+
+    /// Whether an answer for the part would be used.
+    fn is_of_use(&self, part: usize) -> bool {
+        self.lacks(part) || self.mode == Mode::Verify && !self.parts[part].decided
+    }
+
+    /// Whether the request waits for an answer of the part: one that would be used is expected, and if the part has one already, one
+    /// that another can be compared with.
+    fn is_awaited(&self, part: usize) -> bool {
+        if self.lacks(part) {
+            return self.is_expected(part);
+        }
+        let compares = |student: Digest| {
+            let answered = self.parts[part].replies.iter().filter(|reply| reply.student == student).count();
+            answered + self.waiting(part, student) > 1
+        };
+        let mut asked = self.attempts.iter().filter(|(_, a)| a.part == part && a.state == State::Waiting);
+        self.is_of_use(part) && asked.any(|((_, student), _)| compares(*student))
     }
 
     fn is_expected(&self, part: usize) -> bool {
@@ -299,47 +521,33 @@ impl Open {
         waiting.map(|((replica, _), _)| *replica)
     }
 
+    /// Who may still be asked for a part that lacks, or owes it; once for each.
+    pub(super) fn helpers(&self) -> impl Iterator<Item = NodeId> {
+        let lacking = (0..self.parts.len()).filter(|&part| self.mode == Mode::Hedged && self.lacks(part));
+        self.owing().chain(lacking.flat_map(|part| self.fresh(part)).map(|route| route.replica))
+    }
+
     /// Whether too few parts can be had in time, if `is_late` tells which replica will be late with its next job. A part that
     /// nobody is asked for may come with another routing.
     pub(super) fn is_hopeless(&self, is_late: impl Fn(NodeId) -> bool) -> bool {
         let is_lost = |part: usize| {
             let mut asked = self.attempts.iter().filter(|(_, a)| a.part == part && a.state == State::Waiting);
-            self.firsts[part].is_none() && self.is_expected(part) && asked.all(|((replica, _), _)| is_late(*replica))
+            self.lacks(part)
+                && self.is_expected(part)
+                && asked.all(|((replica, _), _)| is_late(*replica))
+                && (self.mode != Mode::Hedged || self.fresh(part).all(|route| is_late(route.replica)))
         };
-        let lost = (0..self.firsts.len()).filter(|&part| is_lost(part)).count();
-        self.firsts.len() - lost < self.min_parts
+        let lost = (0..self.parts.len()).filter(|&part| is_lost(part)).count();
+        self.parts.len() - lost < self.min_parts
     }
 
-    /// Who was asked for a part that nobody has answered, at least so long before the deadline, and has said nothing.
+    /// Who was asked for a part, at least so long before the deadline, whose answer would be of use, and has said nothing.
     pub(super) fn silent(&self, for_at_least: Duration) -> BTreeSet<NodeId> {
         (self.attempts.iter())
-            .filter(|(_, attempt)| attempt.state == State::Waiting && self.firsts[attempt.part].is_none())
+            .filter(|(_, attempt)| attempt.state == State::Waiting && self.is_of_use(attempt.part))
             .filter(|(_, attempt)| self.deadline.since(attempt.asked) >= for_at_least)
             .map(|((replica, _), _)| *replica)
             .collect()
-    }
-
-    pub(super) fn answer(&self, epoch: Option<Epoch>) -> Answer {
-        let present = || self.firsts.iter().enumerate().filter_map(|(part, first)| Some((part, first.as_ref()?)));
-        let mut firsts: Vec<&First> = self.firsts.iter().flatten().collect();
-        if self.bugs.has(Bug::MergeAsCame) {
-            firsts.sort_by_key(|first| first.after);
-        }
-        Answer {
-            logits: merge(&self.routing.bias, firsts.iter().map(|first| first.logits.as_slice())),
-            bundle: self.routing.bundle,
-            epoch,
-            parts: present()
-                .map(|(part, &First { student, replica, after, run, .. })| PartAnswer {
-                    part: part_id(part),
-                    student,
-                    replica,
-                    after,
-                    run,
-                })
-                .collect(),
-            missing: (0..self.firsts.len()).filter(|&part| self.firsts[part].is_none()).map(part_id).collect(),
-        }
     }
 
     pub(super) fn id(&self) -> RequestId {
@@ -364,7 +572,7 @@ impl Open {
 
     /// Parts that were answered.
     pub(super) fn served(&self) -> usize {
-        self.firsts.iter().flatten().count()
+        self.parts.iter().filter(|part| part.is_answered()).count()
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod driver;
 mod failures;
+mod hedged;
 mod laws;
 mod limits;
+mod verify;
 
 use super::*;
 use crate::id::{Digest, PartId};
@@ -76,7 +78,7 @@ fn of_two_students_of_one_part_only_the_first_counts() {
     let mut story = Story::with(&[&[1]]);
     let other = Digest([200; 32]);
     let mut routing = story.routing(&[&[1]]);
-    routing.parts[0].push(Route { replica: node(1), student: other });
+    routing.parts[0].push(Route { replica: node(1), student: other, expected: driver::EXPECTED });
     story.handle(Input::Routing(routing));
     story.request(7, 1);
     story.partial_of(1, other, [4.0, 4.0]);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
 use rocoin_netsim::planned::{Agreement, Share};
-use rocoin_netsim::run::{Report, Tally};
+use rocoin_netsim::run::{Report, Tally, Traffic};
 use serde_json::{Value, json};
 
 use super::seeds::Seeds;
@@ -54,6 +54,7 @@ pub(super) struct Results<'a> {
     pub(super) wall_s: f64,
     simulated_s: f64,
     tally: Tally,
+    traffic: Traffic,
     recoveries_s: Vec<f64>,
     /// Of scenarios that expect the planner's promise to hold.
     planned: Vec<(u64, Agreement)>,
@@ -62,12 +63,14 @@ pub(super) struct Results<'a> {
 
 impl<'a> Results<'a> {
     pub(super) fn new(worlds: &'a Worlds, seeds: Seeds, jobs: NonZeroUsize) -> Self {
-        let (tally, recoveries_s, planned, bad) = (Tally::default(), Vec::new(), Vec::new(), Vec::new());
-        Self { worlds, seeds, jobs, wall_s: 0.0, simulated_s: 0.0, tally, recoveries_s, planned, bad }
+        let (tally, traffic) = (Tally::default(), Traffic::default());
+        let (recoveries_s, planned, bad) = (Vec::new(), Vec::new(), Vec::new());
+        Self { worlds, seeds, jobs, wall_s: 0.0, simulated_s: 0.0, tally, traffic, recoveries_s, planned, bad }
     }
 
     pub(super) fn add(&mut self, run: Run) {
         self.tally.add(&run.report.tally);
+        self.traffic = self.traffic.plus(run.report.traffic);
         self.simulated_s += run.report.ended.since(rocoin::time::Instant::ZERO).as_secs_f64();
         self.recoveries_s.extend(run.report.recovered_after.map(|after| after.as_secs_f64()));
         if self.worlds.expect().as_planned_errors_max.is_some() {
@@ -81,6 +84,12 @@ impl<'a> Results<'a> {
     /// Whether no invariant broke and nothing expected was missed.
     pub(super) fn holds(&self) -> bool {
         self.bad.is_empty()
+    }
+
+    /// On the links, for each request.
+    fn bytes_per_request(&self) -> Option<f64> {
+        let total = self.tally.total();
+        (total > 0).then(|| self.traffic.inference_bytes as f64 / total as f64)
     }
 
     fn latency_s(&self, share: f64) -> Option<f64> {
@@ -142,6 +151,9 @@ impl<'a> Results<'a> {
                 shares[2].0: shares[2].1,
                 "latency_p50_s": self.latency_s(0.5),
                 "latency_p99_s": self.latency_s(0.99),
+                "inference_messages": self.traffic.inference_messages,
+                "inference_bytes": self.traffic.inference_bytes,
+                "inference_bytes_per_request": self.bytes_per_request(),
             },
             "planned": planned.collect::<Vec<_>>(),
             "recovery": {
@@ -170,6 +182,8 @@ impl<'a> Results<'a> {
         for (name, share) in self.shares() {
             rows.push(vec![name.replace('_', " "), or_none(share, percent)]);
         }
+        let bytes = |bytes: f64| format!("{bytes:.0} bytes");
+        rows.push(vec!["traffic a request".to_owned(), or_none(self.bytes_per_request(), bytes)]);
         rows.push(vec!["latency p50".to_owned(), or_none(self.latency_s(0.5), seconds)]);
         rows.push(vec!["latency p99".to_owned(), or_none(self.latency_s(0.99), seconds)]);
         rows.push(vec!["recovery at most".to_owned(), or_none(self.recovery_s(1.0), seconds)]);

@@ -54,7 +54,11 @@ fn what_is_wrong_with_a_scenario_is_wrong_usage_and_names_file_and_line() {
 
 #[test]
 fn a_violation_prints_the_line_that_reproduces_it() {
-    assert_eq!(Worlds::Swarm.reproduce(17), "rocoin sim reproduce --seed 17");
+    let swarm = Worlds::open(None, None).unwrap();
+    assert_eq!(swarm.reproduce(17), "rocoin sim reproduce --seed 17");
+    let hedged = swarm.in_mode(Some(Mode::Hedged));
+    assert_eq!(hedged.reproduce(17), "rocoin sim reproduce --mode hedged --seed 17");
+    assert_eq!(hedged.plan(3).setup.load.mode, Mode::Hedged);
     let worlds = Worlds::open(Some("slow-disk"), None).unwrap();
     assert_eq!(worlds.reproduce(3), "rocoin sim reproduce slow-disk --seed 3");
     assert!(parsed(&["reproduce", "slow-disk", "--seed", "3"]).is_ok());

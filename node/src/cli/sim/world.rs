@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use rocoin::inference::Mode;
 use rocoin_netsim::model::Model;
 use rocoin_netsim::run::Plan;
 use rocoin_netsim::scenario::{Bundle, Expect, SHIPPED, Scenario};
@@ -16,14 +17,21 @@ use crate::config::ConfigError;
 
 /// Worlds, one a seed.
 #[derive(Debug)]
-pub(super) enum Worlds {
+pub(super) struct Worlds {
+    what: What,
+    /// As the command named it.
+    mode: Option<Mode>,
+}
+
+#[derive(Debug)]
+enum What {
     Swarm,
     Scenario(Box<Played>),
 }
 
 /// A scenario with the bundles that it serves.
 #[derive(Debug)]
-pub(super) struct Played {
+struct Played {
     /// As the command named it.
     argument: String,
     scenario: Scenario,
@@ -37,7 +45,7 @@ impl Worlds {
     pub(super) fn open(scenario: Option<&str>, bundle: Option<&Path>) -> anyhow::Result<Self> {
         let Some(argument) = scenario else {
             return match bundle {
-                None => Ok(Self::Swarm),
+                None => Ok(Self::of(What::Swarm)),
                 Some(_) => Err(wrong("--bundle is for a scenario; the swarm makes up its own").into()),
             };
         };
@@ -53,68 +61,86 @@ impl Worlds {
             (None, None) => vec![Arc::new(bundle::open(&folder(&scenario, Path::new(argument))?)?)],
         };
         let (argument, bundle) = (argument.to_owned(), bundle.map(Path::to_owned));
-        Ok(Self::Scenario(Box::new(Played { argument, scenario, models, bundle })))
+        Ok(Self::of(What::Scenario(Box::new(Played { argument, scenario, models, bundle }))))
+    }
+
+    fn of(what: What) -> Self {
+        Self { what, mode: None }
+    }
+
+    /// The same, with replicas asked in that mode.
+    pub(super) fn in_mode(self, mode: Option<Mode>) -> Self {
+        Self { mode, ..self }
     }
 
     /// The seed where nobody names one.
     pub(super) fn seed(&self) -> Option<u64> {
-        match self {
-            Self::Swarm => None,
-            Self::Scenario(played) => Some(played.scenario.seed),
+        match &self.what {
+            What::Swarm => None,
+            What::Scenario(played) => Some(played.scenario.seed),
         }
     }
 
     pub(super) fn plan(&self, seed: u64) -> Plan {
-        match self {
-            Self::Swarm => swarm::plan(seed, rocoin::bugs::Bugs::default()),
-            Self::Scenario(played) => played.scenario.plan(seed, played.models.clone()),
-        }
+        let mut plan = match &self.what {
+            What::Swarm => swarm::plan(seed, rocoin::bugs::Bugs::default()),
+            What::Scenario(played) => played.scenario.plan(seed, played.models.clone()),
+        };
+        plan.setup.load.mode = self.mode.unwrap_or(plan.setup.load.mode);
+        plan
     }
 
     /// What is expected of each run besides the invariants.
     pub(super) fn expect(&self) -> Expect {
-        match self {
-            Self::Swarm => Expect::default(),
-            Self::Scenario(played) => played.scenario.expect,
+        match &self.what {
+            What::Swarm => Expect::default(),
+            What::Scenario(played) => played.scenario.expect,
         }
     }
 
     /// The command that runs this seed again.
     pub(super) fn reproduce(&self, seed: u64) -> String {
         let mut command = "rocoin sim reproduce".to_owned();
-        if let Self::Scenario(played) = self {
+        if let What::Scenario(played) = &self.what {
             _ = write!(command, " {}", quoted(&played.argument));
             if let Some(bundle) = &played.bundle {
                 _ = write!(command, " --bundle {}", quoted(&bundle.display().to_string()));
             }
         }
+        if let Some(mode) = self.mode {
+            _ = write!(command, " --mode {mode}");
+        }
         command + &format!(" --seed {seed}")
     }
 
     pub(super) fn title(&self, seed: u64) -> String {
-        let name = match self {
-            Self::Swarm => "swarm",
-            Self::Scenario(played) => &played.scenario.name,
+        let name = match &self.what {
+            What::Swarm => "swarm",
+            What::Scenario(played) => &played.scenario.name,
         };
         format!("{name}, seed {seed}")
     }
 
     pub(super) fn subtitle(&self) -> String {
-        match self {
-            Self::Swarm => "a world drawn from its seed".to_owned(),
-            Self::Scenario(played) => played.scenario.description.clone(),
+        match &self.what {
+            What::Swarm => "a world drawn from its seed".to_owned(),
+            What::Scenario(played) => played.scenario.description.clone(),
         }
     }
 
     /// For results.
     pub(super) fn configuration(&self) -> Value {
-        match self {
-            Self::Swarm => json!({"swarm": true}),
-            Self::Scenario(played) => json!({
+        let mut configuration = match &self.what {
+            What::Swarm => json!({"swarm": true}),
+            What::Scenario(played) => json!({
                 "scenario": played.scenario.configuration,
                 "bundles": played.models.iter().map(|model| model.digest().to_string()).collect::<Vec<_>>(),
             }),
+        };
+        if let Some(mode) = self.mode {
+            configuration["mode"] = json!(mode);
         }
+        configuration
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::id::{Digest, Epoch, Generation, NodeId, RequestId, Term};
 use crate::inference::coordinator::{Config, Coordinator, FailureReason, Input, Output};
-use crate::inference::{Answer, Event, Message, Outcome, Refusal, Request, RequestError, Route, Routing};
+use crate::inference::{Answer, Event, Message, Mode, Outcome, Refusal, Request, RequestError, Route, Routing};
 use crate::node::ClientId;
 use crate::time::{Duration, Instant};
 
@@ -28,8 +28,13 @@ pub(super) fn ask(counter: u64, students: Vec<Digest>, remaining_ms: u64) -> Mes
     Message::Ask { request: id(counter), bundle: Digest([50; 32]), students, remaining }
 }
 
+/// What the cost model expects of every replica here.
+pub(super) const EXPECTED: Duration = Duration::from_millis(20);
+
 pub(super) struct Story {
     pub(super) coordinator: Coordinator,
+    /// As which requests are asked.
+    pub(super) mode: Option<Mode>,
     pub(super) now: Instant,
     pub(super) bundle: Digest,
     pub(super) epoch: Option<Epoch>,
@@ -47,8 +52,14 @@ impl Story {
         story
     }
 
+    /// The same, with all requests in this mode.
+    pub(super) fn in_mode(mode: Mode, parts: &[&[u8]]) -> Self {
+        Self { mode: Some(mode), ..Self::with(parts) }
+    }
+
     pub(super) fn without_routing() -> Self {
         Self {
+            mode: None,
             coordinator: Coordinator::new(
                 node(0),
                 Generation(3),
@@ -67,7 +78,10 @@ impl Story {
 
     pub(super) fn routing(&self, parts: &[&[u8]]) -> Routing {
         let routes = |(part, replicas): (u16, &&[u8])| {
-            replicas.iter().map(|&replica| Route { replica: node(replica), student: student(part) }).collect()
+            replicas
+                .iter()
+                .map(|&replica| Route { replica: node(replica), student: student(part), expected: EXPECTED })
+                .collect()
         };
         Routing {
             bundle: self.bundle,
@@ -101,7 +115,7 @@ impl Story {
     /// With a good input and a deadline of two seconds.
     pub(super) fn request(&mut self, client: u64, min_parts: usize) {
         let input = Blob::from_floats(&[1.0, 2.0]);
-        let request = Request { input, deadline: Duration::from_secs(2), min_parts };
+        let request = Request { input, deadline: Duration::from_secs(2), min_parts, mode: self.mode };
         self.handle(Input::Request { client: ClientId(client), request });
     }
 
@@ -155,7 +169,7 @@ impl Story {
         (self.events.iter())
             .filter_map(|event| match event {
                 Event::Finished { outcome, .. } => Some(*outcome),
-                Event::Failover { .. } | Event::StudentFailed { .. } => None,
+                Event::Failover { .. } | Event::Disagreed { .. } | Event::StudentFailed { .. } => None,
             })
             .collect()
     }

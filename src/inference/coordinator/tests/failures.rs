@@ -91,7 +91,12 @@ fn at_the_deadline_enough_parts_make_a_degraded_answer() {
 #[test]
 fn a_short_deadline_brings_nobody_into_disrepute() {
     let mut story = Story::with(&[&[1]]);
-    let request = Request { input: Blob::from_floats(&[0.0, 0.0]), deadline: Duration::from_millis(499), min_parts: 1 };
+    let request = Request {
+        input: Blob::from_floats(&[0.0, 0.0]),
+        deadline: Duration::from_millis(499),
+        min_parts: 1,
+        mode: None,
+    };
     story.handle(Input::Request { client: ClientId(7), request });
     story.after_ms(499).tick();
     assert_eq!(story.outcomes(), [Outcome::Deadline]);

@@ -12,7 +12,7 @@ const CLIENTS: u64 = 6;
 
 #[derive(Debug, Clone)]
 enum Happening {
-    Request { client: u64, min_parts: usize },
+    Request { client: u64, min_parts: usize, mode: Mode },
     Cancel { client: u64 },
     Partial { counter: u64, replica: u8, part: u16, good: bool },
     Refuse { replica: u8, part: u16, reason: Refusal },
@@ -25,7 +25,8 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let replica = || 0..=REPLICAS;
     prop_oneof![
-        3 => (0..CLIENTS, 1..=usize::from(PARTS)).prop_map(|(client, min_parts)| Happening::Request { client, min_parts }),
+        3 => (0..CLIENTS, 1..=usize::from(PARTS), prop::sample::select(Mode::ALL.to_vec()))
+            .prop_map(|(client, min_parts, mode)| Happening::Request { client, min_parts, mode }),
         1 => (0..CLIENTS).prop_map(|client| Happening::Cancel { client }),
         8 => (0..8_u64, replica(), 0..PARTS, prop::bool::weighted(0.9))
             .prop_map(|(counter, replica, part, good)| Happening::Partial { counter, replica, part, good }),
@@ -50,8 +51,9 @@ fn play(story: &mut Story, happenings: &[Happening]) -> (BTreeMap<u64, usize>, B
     for happening in happenings {
         match happening.clone() {
             Happening::Request { client, .. } if asked.contains_key(&client) => {}
-            Happening::Request { client, min_parts } => {
+            Happening::Request { client, min_parts, mode } => {
                 asked.insert(client, min_parts);
+                story.mode = Some(mode);
                 story.request(client, min_parts);
             }
             Happening::Cancel { client } => {
@@ -92,6 +94,8 @@ proptest! {
         story.after_ms(2_000).tick();
 
         prop_assert_eq!(story.coordinator.open_requests(), 0);
+        prop_assert!(story.coordinator.poll_timeout().is_none_or(|(_, why)| why == "replica trusted again"));
+        story.after_ms(60_000).tick();
         prop_assert_eq!(story.coordinator.poll_timeout(), None);
         prop_assert_eq!(story.outcomes().len(), asked.len());
         let mut over: Vec<u64> = story.answers.iter().map(|(client, _)| client.0).collect();
@@ -104,6 +108,10 @@ proptest! {
             prop_assert!(answer.parts.len() >= asked[&client.0], "never fewer than min_parts");
             let parts = answer.parts.iter().map(|p| logits(p.replica.0[0], p.part.0)).collect::<Vec<_>>();
             prop_assert_eq!(&answer.logits, &merge(&[0.5, -0.5], parts.iter().map(<[f32; 2]>::as_slice)));
+            prop_assert!(answer.mode == Mode::Verify || answer.verified.is_empty() && answer.disagreements.is_empty());
+            prop_assert!(answer.mode == Mode::Hedged || answer.hedges == 0);
+            prop_assert!(answer.asked >= u32::try_from(answer.parts.len()).unwrap() + answer.hedges.min(1));
+            prop_assert!(answer.verified.iter().all(|part| answer.parts.iter().any(|p| p.part == *part)));
             let mut all: Vec<PartId> = answer.parts.iter().map(|p| p.part).collect();
             prop_assert!(all.is_sorted());
             all.extend(&answer.missing);
