@@ -73,12 +73,14 @@ pub(super) struct Clients {
     spec: LoadSpec,
     random: Random,
     next: u64,
+    /// Nothing is asked while anything is open.
+    one_by_one: bool,
     open: BTreeMap<AskId, Open>,
 }
 
 impl Clients {
     pub(super) fn new(spec: LoadSpec, random: Random) -> Self {
-        Self { spec, random, next: 0, open: BTreeMap::new() }
+        Self { spec, random, next: 0, one_by_one: false, open: BTreeMap::new() }
     }
 
     pub(super) fn first_ask(&self) -> Instant {
@@ -106,15 +108,14 @@ impl World {
         self.clients.open.is_empty()
     }
 
-    /// From now on clients ask so often, until `until`.
-    pub(crate) fn set_load(&mut self, rate_per_s: f64, until: Instant) {
-        let was_over =
-            self.clients.spec.rate_per_s <= 0.0 || self.now >= Instant::ZERO + seconds(self.clients.spec.until_s);
-        self.clients.spec.rate_per_s = rate_per_s;
-        self.clients.spec.until_s = until.since(Instant::ZERO).as_secs_f64();
-        if was_over {
-            self.after(Duration::ZERO, Event::Ask);
-        }
+    /// From now on there is one client, that asks the next request a while after the last is over, and is so
+    /// patient at least.
+    pub(crate) fn set_single_client(&mut self, rate_per_s: f64, deadline_s: f64, until: Instant) {
+        let clients = &mut self.clients;
+        clients.one_by_one = true;
+        (clients.spec.rate_per_s, clients.spec.deadline_s) = (rate_per_s, clients.spec.deadline_s.max(deadline_s));
+        clients.spec.until_s = until.since(Instant::ZERO).as_secs_f64();
+        self.after(Duration::ZERO, Event::Ask);
     }
 
     pub(super) fn ask_next(&mut self) {
@@ -122,14 +123,19 @@ impl World {
         if spec.rate_per_s <= 0.0 || self.now >= Instant::ZERO + seconds(spec.until_s) {
             return;
         }
+        if self.clients.one_by_one && !self.clients.open.is_empty() {
+            return; // When that is over.
+        }
         let ask = AskId(self.clients.next);
         self.clients.next += 1;
         let images = self.models.first().map_or(1, |m| m.images());
         let image = self.clients.random.below(images);
         self.clients.open.insert(ask, Open { since: self.now, image, tries: 0, host: None });
         self.try_one(ask);
-        let wait = self.clients.wait();
-        self.after(wait, Event::Ask);
+        if !self.clients.one_by_one {
+            let wait = self.clients.wait();
+            self.after(wait, Event::Ask);
+        }
     }
 
     pub(super) fn ask_again(&mut self, ask: AskId, tries: u32) {
@@ -228,6 +234,10 @@ impl World {
         }
         self.clients.open.remove(&ask);
         self.tell(Fact::Over { ask, outcome, took, retries: tries, right });
+        if self.clients.one_by_one && self.clients.open.is_empty() {
+            let wait = self.clients.wait();
+            self.after(wait, Event::Ask);
+        }
     }
 }
 
