@@ -4,7 +4,7 @@
 //! into a cut waits for its end; a cut that lasts longer than [`NetworkSpec::break_after`] ends the connection for both. On
 //! top of that a scenario may drop, double and reorder messages, as full queues and reopened streams do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rocoin::node::Lane;
 use rocoin::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::random::Random;
 const RETRANSMIT: Duration = Duration::from_millis(200);
 /// A packet lost more often than this in a row arrives all the same: the connection would have broken.
 const LOSSES_MAX: u32 = 5;
-/// Messages that wait for one peer, as the shell's queue has it; one more is dropped.
+/// Control messages that wait for one peer, as the shell's queue has it; one more is dropped.
 const BACKLOG_MAX: usize = 256;
 
 /// How links behave.
@@ -110,6 +110,8 @@ pub(super) struct Network {
     /// Each host's link is busy until then with what leaves, and with what comes.
     busy: Vec<Instant>,
     busy_in: Vec<Instant>,
+    /// When each control message that still waits for its sender's link will have left.
+    backlogs: BTreeMap<(HostId, HostId), VecDeque<Instant>>,
     /// The last arrival of each lane that is not over yet.
     arrivals: BTreeMap<(HostId, HostId, Lane), Instant>,
     next: u64,
@@ -126,6 +128,7 @@ impl Network {
             clogs: BTreeMap::new(),
             busy: vec![Instant::ZERO; hosts],
             busy_in: vec![Instant::ZERO; hosts],
+            backlogs: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             next: 0,
             random,
@@ -213,7 +216,7 @@ impl Network {
         if self.random.chance(self.spec.drop) {
             return Fate::Dropped;
         }
-        let Some(left) = self.leave(now, payer, lane, bytes) else { return Fate::Dropped };
+        let Some(left) = self.leave(now, way, payer, lane, bytes) else { return Fate::Dropped };
         if self.is_cut(from, to) {
             return Fate::Waits;
         }
@@ -225,7 +228,14 @@ impl Network {
     }
 
     /// When the last bit is on its way; `None` if too much waits already.
-    fn leave(&mut self, now: Instant, (payer, rate): (HostId, f64), lane: Lane, bytes: Bytes) -> Option<Instant> {
+    fn leave(
+        &mut self,
+        now: Instant,
+        way: (HostId, HostId),
+        (payer, rate): (HostId, f64),
+        lane: Lane,
+        bytes: Bytes,
+    ) -> Option<Instant> {
         let rate = self.rate(payer, rate);
         let paid = match self.spec.pays {
             Pays::Everything => bytes.header + bytes.blob,
@@ -238,12 +248,19 @@ impl Network {
         let takes = time_for(paid, rate);
         let busy = &mut self.busy[index(payer)];
         let starts = now.max(*busy);
-        // Control messages are dropped rather than queued behind much else.
-        if lane == Lane::Control && starts.since(now) > takes * u32::try_from(BACKLOG_MAX).unwrap_or(u32::MAX) {
-            return None;
+        let left = starts + takes;
+        if lane == Lane::Control && starts > now {
+            let backlog = self.backlogs.entry(way).or_default();
+            while backlog.front().is_some_and(|left| *left <= now) {
+                backlog.pop_front();
+            }
+            if backlog.len() >= BACKLOG_MAX {
+                return None;
+            }
+            backlog.push_back(left);
         }
-        *busy = starts + takes;
-        Some(*busy)
+        *busy = left;
+        Some(left)
     }
 
     fn rate(&self, host: HostId, own: f64) -> f64 {
@@ -281,6 +298,7 @@ impl Network {
     /// Forgets what is over.
     pub(super) fn tidy(&mut self, now: Instant) {
         self.arrivals.retain(|_, at| *at > now);
+        self.backlogs.retain(|_, backlog| backlog.back().is_some_and(|left| *left > now));
     }
 }
 
