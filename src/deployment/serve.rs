@@ -15,7 +15,7 @@ use crate::time::{Duration, Instant};
 const WAITING_OF_PEER_MAX: usize = 16;
 /// Peers that fetch, or did a while ago. Beyond it the asker is told to ask another holder, unless one of them has nothing to wait for.
 const PEERS_MAX: usize = 256;
-/// Chunks go out with this share of the window, so that several are under way.
+/// Chunks are this share of the window, so that several are under way.
 const CHUNKS_PER_WINDOW: u64 = 8;
 /// A chunk that is not confirmed by then is held up elsewhere than on our own link, and others need not wait for it. Ours.
 const HELD_UP_AFTER: Duration = Duration::from_millis(500);
@@ -100,28 +100,33 @@ impl Serve {
 
     /// The next chunk to read and send, in turn of those who fetch; it is under way from now on.
     pub(super) fn next(&mut self) -> Option<Read> {
-        let most = u64::from(CHUNK_BYTES_MAX);
-        let chunk = (self.window.bytes() / CHUNKS_PER_WINDOW).clamp(u64::from(CHUNK_BYTES_MIN), most);
-        let has_room = |under_way: u64, window: &Window| under_way == 0 || under_way + chunk <= window.bytes();
-        if !has_room(self.under_way, &self.window) {
-            return None;
-        }
-        let mut served = self.peers.iter().filter(|(_, p)| !p.waiting.is_empty() && has_room(p.under_way, &p.window));
+        let mut served = self.peers.iter().filter(|(_, peer)| {
+            let chunk = self.chunk_for(peer);
+            let has_room = |under_way: u64, window: &Window| under_way == 0 || under_way + chunk <= window.bytes();
+            !peer.waiting.is_empty() && has_room(self.under_way, &self.window) && has_room(peer.under_way, &peer.window)
+        });
         let first = served.next()?.0;
         let after = |(id, _): &(&NodeId, &Peer)| Some(**id) > self.turn;
         let to = if Some(*first) > self.turn { *first } else { *served.find(after).map_or(first, |(id, _)| id) };
-        let peer = self.peers.get_mut(&to)?;
-        let (artifact, from, left) = peer.waiting.front_mut()?;
+        let chunk = self.chunk_for(self.peers.get(&to)?);
+        let (artifact, from, left) = self.peers.get_mut(&to)?.waiting.front_mut()?;
         let length = u32::try_from(chunk).map_or(*left, |chunk| chunk.min(*left));
         let read = Read { to, artifact: *artifact, offset: *from, length };
         *from = from.saturating_add(u64::from(length));
         *left -= length;
         if *left == 0 {
-            peer.waiting.pop_front();
+            self.peers.get_mut(&to)?.waiting.pop_front();
         }
         self.turn = Some(to);
         self.begin(read);
         Some(read)
+    }
+
+    /// How large a chunk may be that goes to this peer: by the narrower of the two windows, so that a slow link is given small ones
+    /// even while quick ones are served.
+    fn chunk_for(&self, peer: &Peer) -> u64 {
+        let window = self.window.bytes().min(peer.window.bytes());
+        (window / CHUNKS_PER_WINDOW).clamp(u64::from(CHUNK_BYTES_MIN), u64::from(CHUNK_BYTES_MAX))
     }
 
     fn begin(&mut self, read: Read) {
@@ -317,6 +322,26 @@ mod tests {
             reads.iter().for_each(|r| assert!(serve.taken(r.to, FILE, r.offset, at(round + 1))));
         }
         assert_eq!(largest, MOST);
+    }
+
+    #[test]
+    fn a_slow_peer_is_given_small_chunks_while_a_quick_one_takes_large_ones() {
+        let (slow, mut serve) = (8, Serve::default());
+        let mut largest = [0; 9];
+        for round in 0..400 {
+            for n in [1, slow] {
+                let _ = ask(&mut serve, n, round * u64::from(MOST));
+            }
+            for r in send(&mut serve, at(round * 200)) {
+                let n = usize::from(r.to.0[0]);
+                largest[n] = r.length.max(largest[n]);
+                // The link to the slow one takes 8 ms for 1 kB.
+                let took = if r.to == peer(slow) { 1 + u64::from(r.length) / 128 } else { 1 };
+                assert!(serve.taken(r.to, FILE, r.offset, at(round * 200 + took)));
+            }
+        }
+        assert_eq!(largest[1], MOST);
+        assert!(largest[usize::from(slow)] <= 2 * CHUNK_BYTES_MIN, "{largest:?}");
     }
 
     #[test]
