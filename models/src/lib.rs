@@ -10,6 +10,7 @@
 pub mod bundle_dir;
 pub mod data;
 pub mod evaluate;
+pub mod npy;
 pub mod session;
 pub mod teacher;
 

@@ -4,13 +4,17 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use ndarray::{ArrayD, IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, ReadNpyError, ReadNpzError, ReadableElement};
+use ndarray::ArrayD;
+use ndarray_npy::ReadableElement;
 use rocoin::id::Digest;
 
 use super::{DataError, Pixels, Raw, Split};
+use crate::npy::{self, Npz};
 
-type Reader = NpzReader<BufReader<File>>;
+type Reader = Npz<BufReader<File>>;
+
+/// Bytes of one array: sixteen times the largest of the usual small data sets, as 32-bit floats.
+const ARRAY_BYTES_MAX: u64 = 10 << 30;
 
 /// Reads the four arrays.
 pub(super) fn load(file: &Path) -> Result<Raw, DataError> {
@@ -20,7 +24,7 @@ pub(super) fn load(file: &Path) -> Result<Raw, DataError> {
     }
     let opened = File::open(file).map_err(|error| DataError::Io { file: file.to_owned(), error })?;
     let mut reader =
-        NpzReader::new(BufReader::new(opened)).map_err(|error| problem(file, &format!("it is no .npz ({error})")))?;
+        Npz::open(BufReader::new(opened), ARRAY_BYTES_MAX).map_err(|error| problem(file, &error.to_string()))?;
     Ok(Raw {
         train: split(file, &mut reader, "x_train", "y_train")?,
         test: split(file, &mut reader, "x_test", "y_test")?,
@@ -54,19 +58,21 @@ fn split(file: &Path, reader: &mut Reader, images: &str, labels: &str) -> Result
 }
 
 fn pixels(file: &Path, reader: &mut Reader, name: &str) -> Result<(Vec<usize>, Pixels), DataError> {
-    if let Some(array) = read::<u8>(file, reader, name)? {
+    let npy = member(file, reader, name)?;
+    if let Some(array) = read::<u8>(file, &npy, name)? {
         return Ok((array.shape().to_vec(), Pixels::U8(array.iter().copied().collect())));
     }
-    if let Some(array) = read::<f32>(file, reader, name)? {
+    if let Some(array) = read::<f32>(file, &npy, name)? {
         return Ok((array.shape().to_vec(), Pixels::F32(array.iter().copied().collect())));
     }
     Err(problem(file, &format!("{name} is neither uint8 nor float32; convert it with .astype(numpy.float32)")))
 }
 
 fn classes(file: &Path, reader: &mut Reader, name: &str) -> Result<Vec<u16>, DataError> {
+    let npy = member(file, reader, name)?;
     macro_rules! first_that_reads {
         ($($kind:ty),*) => {$(
-            if let Some(array) = read::<$kind>(file, reader, name)? {
+            if let Some(array) = read::<$kind>(file, &npy, name)? {
                 let flat = array.ndim() == 1 || (array.ndim() == 2 && array.shape()[1] == 1);
                 if !flat {
                     return Err(problem(file, &format!("{name} has shape {:?}; it takes one number an image, [N]", array.shape())));
@@ -81,13 +87,14 @@ fn classes(file: &Path, reader: &mut Reader, name: &str) -> Result<Vec<u16>, Dat
     Err(problem(file, &format!("{name} holds no integers; convert it with .astype(numpy.int64)")))
 }
 
+/// One array's bytes.
+fn member(file: &Path, reader: &mut Reader, name: &str) -> Result<Vec<u8>, DataError> {
+    reader.npy(name).map_err(|error| problem(file, &error.to_string()))
+}
+
 /// The array, or `None` if its elements are of another kind.
-fn read<T: ReadableElement>(file: &Path, reader: &mut Reader, name: &str) -> Result<Option<ArrayD<T>>, DataError> {
-    match reader.by_name::<OwnedRepr<T>, IxDyn>(name) {
-        Ok(array) => Ok(Some(array)),
-        Err(ReadNpzError::Npy(ReadNpyError::WrongDescriptor(_))) => Ok(None),
-        Err(error) => Err(problem(file, &format!("array {name}: {error}"))),
-    }
+fn read<T: ReadableElement>(file: &Path, npy: &[u8], name: &str) -> Result<Option<ArrayD<T>>, DataError> {
+    npy::array(npy).map_err(|error| problem(file, &format!("array {name}: {error}")))
 }
 
 fn problem(file: &Path, problem: &str) -> DataError {

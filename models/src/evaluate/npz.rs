@@ -3,19 +3,20 @@
 use std::io::{Cursor, Read, Write};
 
 use half::f16;
-use ndarray::{Array1, Array2, OwnedRepr};
-use ndarray_npy::{
-    NpzReader, NpzWriter, ReadDataError, ReadNpzError, ReadableElement, WritableElement, WriteDataError, WriteNpzError,
-};
+use ndarray::{Array1, Array2, ArrayD, Dimension};
+use ndarray_npy::{NpzWriter, ReadDataError, ReadableElement, WritableElement, WriteDataError, WriteNpzError};
 use py_literal::Value;
 use rocoin::bundle::StudentRef;
 use rocoin::id::PartId;
 
 use super::PartialLogits;
+use crate::npy::{self, NpyError, Npz};
 
 const LABELS: &str = "labels";
 /// NumPy's name of a little-endian float16.
 const DESCRIPTOR: &str = "<f2";
+/// Bytes of one array: a thousand classes for a hundred thousand images.
+const ARRAY_BYTES_MAX: u64 = 256 << 20;
 
 /// Partial logits that cannot be read or written. Nothing was kept.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ const DESCRIPTOR: &str = "<f2";
 pub enum PartialLogitsError {
     /// Not a readable `.npz`, or an array of the wrong kind.
     #[error("partial_logits.npz: {0}")]
-    Read(#[from] ReadNpzError),
+    Read(#[from] NpyError),
     /// Writing failed.
     #[error("partial_logits.npz: {0}")]
     Write(#[from] WriteNpzError),
@@ -54,13 +55,13 @@ impl PartialLogits {
     /// # Errors
     /// [`PartialLogitsError::Read`], [`PartialLogitsError::Form`].
     pub fn from_npz(bytes: &[u8]) -> Result<Self, PartialLogitsError> {
-        let mut reader = NpzReader::new(Cursor::new(bytes))?;
-        let labels: Array1<u16> = reader.by_name::<OwnedRepr<u16>, _>(LABELS)?;
+        let mut reader = Npz::open(Cursor::new(bytes), ARRAY_BYTES_MAX)?;
+        let labels: Array1<u16> = read(&mut reader, LABELS)?;
         let mut found = Self { classes: 0, labels: labels.to_vec(), students: Vec::new() };
-        for name in reader.names()?.into_iter().filter(|name| name != LABELS) {
+        for name in reader.names().into_iter().filter(|name| name != LABELS) {
             let student =
                 parse_key(&name).ok_or_else(|| PartialLogitsError::Form(format!("{name:?} names no student")))?;
-            let array: Array2<Half> = reader.by_name::<OwnedRepr<Half>, _>(&name)?;
+            let array: Array2<Half> = read(&mut reader, &name)?;
             let classes = array.ncols();
             if array.nrows() != found.images() || (found.classes != 0 && found.classes != classes) {
                 let shape = array.shape();
@@ -74,6 +75,18 @@ impl PartialLogits {
         found.students.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(found)
     }
+}
+
+/// One array, of as many dimensions as it has to have.
+fn read<T: ReadableElement, D: Dimension>(
+    reader: &mut Npz<Cursor<&[u8]>>,
+    name: &str,
+) -> Result<ndarray::Array<T, D>, PartialLogitsError> {
+    let array: Option<ArrayD<T>> = npy::array(&reader.npy(name)?)?;
+    let array = array.and_then(|array| array.into_dimensionality().ok());
+    array.ok_or_else(|| {
+        PartialLogitsError::Form(format!("{name} has not the type or the dimensions that it should have"))
+    })
 }
 
 fn key(student: &StudentRef) -> String {

@@ -1,6 +1,5 @@
 //! `rocoin infer`: images in, labels and probabilities out.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,15 +8,18 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use image::imageops::FilterType;
 use ndarray::{ArrayD, Axis};
-use ndarray_npy::ReadNpyExt as _;
 use rocoin::inference::Mode;
+use rocoin_models::npy;
 use rocoin_netsim::harness::{Client, ClientError, Question, Reply};
 use serde_json::{Value, json};
 
 use super::target::Target;
+use crate::files::read_bounded;
 
 /// Deadlines are told in whole milliseconds: with less than one left nobody can be asked.
 const LEFT_MIN: Duration = Duration::from_millis(1);
+/// Bytes of a .npy file; every image of it is asked about one after the other.
+const NPY_BYTES_MAX: u64 = 1 << 30;
 
 /// Asks a mesh about images
 #[derive(Debug, Args)]
@@ -134,12 +136,11 @@ fn read(path: &Path, shape: &[usize]) -> anyhow::Result<Vec<Vec<f32>>> {
 }
 
 fn read_npy(path: &Path, shape: &[usize]) -> anyhow::Result<Vec<Vec<f32>>> {
-    let open = || File::open(path).with_context(|| format!("cannot read {}", path.display()));
-    let array = match ArrayD::<f32>::read_npy(open()?) {
-        Ok(array) => array,
-        Err(_) => ArrayD::<u8>::read_npy(open()?)
-            .with_context(|| format!("{} is no .npy array of f32 or u8", path.display()))?
-            .mapv(f32::from),
+    let bytes = read_bounded(path, NPY_BYTES_MAX)?;
+    let what = || format!("{} is no .npy array of f32 or u8", path.display());
+    let array: ArrayD<f32> = match npy::array(&bytes).with_context(what)? {
+        Some(array) => array,
+        None => npy::array::<u8>(&bytes).with_context(what)?.with_context(what)?.mapv(f32::from),
     };
     let found = array.shape().to_vec();
     let array = if found == shape { array.insert_axis(Axis(0)) } else { array };
