@@ -5,6 +5,7 @@
 //! I/O, any clock; a shell (an actor on a device, a loop in a simulator) calls [`Node::handle`], drains
 //! [`Node::poll_output`] and re-arms one timer from [`Node::poll_timeout`].
 
+mod conduct;
 mod config;
 mod counters;
 mod durable;
@@ -21,6 +22,7 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use self::conduct::Conduct;
 pub use self::config::Config;
 pub use self::durable::Durable;
 pub use self::input::Input;
@@ -86,6 +88,7 @@ pub struct Node {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     promises: Promises,
     observations: Observations,
+    conduct: Conduct,
     routes: Routes,
     /// The epoch, the students, and how many manifests the replicas were last told of.
     told_ready: Option<(Option<Epoch>, Vec<Digest>, usize)>,
@@ -143,6 +146,7 @@ impl Node {
             manifests,
             promises: Promises::new(durable),
             observations: Observations::default(),
+            conduct: Conduct::default(),
             routes: Routes::new(config.bugs),
             told_ready: None,
             changed: BTreeSet::new(),
@@ -161,7 +165,13 @@ impl Node {
     /// Something happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Message { from, message, blob } => self.take_message(now, from, message, blob),
+            Input::Message { from, message, blob } => {
+                let before = self.refusals();
+                self.take_message(now, from, message, blob);
+                if let Some(what) = self.conduct.note(now, from, before, self.refusals()) {
+                    self.outputs.push_back(Output::CutOff { peer: from, what });
+                }
+            }
             Input::LinkUp { peer } => {
                 self.membership.handle(now, membership::Input::LinkUp { peer });
                 self.leadership.handle(now, leadership::Input::LinkUp { peer });

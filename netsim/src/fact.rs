@@ -216,6 +216,15 @@ pub enum Fact {
         /// The identity.
         member: NodeId,
     },
+    /// A node wants a member cut off for what it sent.
+    CutOff {
+        /// By whom.
+        host: HostId,
+        /// Whom.
+        member: NodeId,
+        /// What it did.
+        what: String,
+    },
     /// The students that a node has ready, after a change.
     Ready {
         /// Where.

@@ -7,6 +7,7 @@ mod calm_meshes_agree;
 mod counters_never_fall;
 mod epochs_are_unique;
 mod nobody_live_is_held_down;
+mod nobody_sound_is_cut_off;
 mod nobody_well_is_given_up;
 mod one_outcome_each;
 mod only_true_bytes_are_stored;
@@ -98,6 +99,7 @@ impl Checker {
             Box::new(the_dead_stay_dead::TheDeadStayDead::default()),
             Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown),
             Box::new(nobody_well_is_given_up::NobodyWellIsGivenUp),
+            Box::new(nobody_sound_is_cut_off::NobodySoundIsCutOff),
             Box::new(calm_meshes_agree::CalmMeshesAgree::default()),
             Box::new(replaced_before_unloaded::ReplacedBeforeUnloaded::new(models)),
             Box::new(only_true_bytes_are_stored::OnlyTrueBytesAreStored),

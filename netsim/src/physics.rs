@@ -116,6 +116,7 @@ impl Physics {
             | Fact::Opinion { .. }
             | Fact::Routable { .. }
             | Fact::Clash { .. }
+            | Fact::CutOff { .. }
             | Fact::Ready { .. }
             | Fact::Fetched { .. }
             | Fact::Stored { .. }

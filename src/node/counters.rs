@@ -33,6 +33,7 @@ impl Node {
         count!(all, "replica", self.replicas.counters() => replica {
             expired, cancelled, repeated, refused, unexpected,
         });
+        all.insert("conduct_cut_off".to_owned(), self.conduct.cut_off);
         all
     }
 }

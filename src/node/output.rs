@@ -92,6 +92,13 @@ pub enum Output {
         /// The answer, or why there is none.
         result: Result<Answer, RequestError>,
     },
+    /// The peer broke the protocol again and again: end its connections, and take none from it for a while.
+    CutOff {
+        /// Whom.
+        peer: NodeId,
+        /// What it did, for people.
+        what: String,
+    },
     /// Something that people and metrics want to know.
     Event(Event),
     /// The node has left the mesh and can be stopped.

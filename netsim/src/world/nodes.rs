@@ -217,6 +217,7 @@ impl World {
             Output::ReadChunk { to, artifact, offset, length } => self.read_chunk(host, to, (artifact, offset, length)),
             Output::Persist { write, durable } => self.persist(host, write, durable),
             Output::Answer { client, result } => self.answer(host, client, result),
+            Output::CutOff { peer, what } => self.tell(Fact::CutOff { host, member: peer, what }),
             Output::Event(event) => self.node_event(host, event),
             Output::Drained => {
                 let life = self.host(host).life;
