@@ -188,6 +188,10 @@ impl<M: Machine> Actor<M> {
                 Input::LinkDown { peer }
             }
             NetworkEvent::Message { from, message, blob } => Input::Message { from, message, blob },
+            NetworkEvent::Warning { about, text } => {
+                tracing::warn!("{}{text}", warnings::names(&about, &self.machine.snapshot().members));
+                return;
+            }
         };
         self.machine.handle(self.clock.now(), input);
     }
@@ -265,6 +269,7 @@ impl<M: Machine> Actor<M> {
                     let _ = reply.send(answered);
                 }
             }
+            Output::CutOff { peer, what } => self.hands.network.cut_off(peer, what),
             Output::Event(event) => self.on_event(event),
             Output::Drained => {
                 self.drained.send_replace(true);

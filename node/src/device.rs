@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
@@ -19,7 +19,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Listen};
 use crate::events;
 use crate::files::{FileError, read_secret};
-use crate::fleet_key::FleetKey;
+use crate::fleet_key::{KeyFile, Keyring};
+use crate::key_watch;
 use crate::network::{self, Deliver, FaultSwitch, NetworkConfig, NetworkCounters, NetworkError, NetworkHandle};
 use crate::store::{Boot, StateDir, Store, StoreActor, StoreError};
 use crate::workers::{self, LieSwitch, WorkersConfig};
@@ -93,7 +94,8 @@ impl Device {
     /// # Errors
     /// [`DeviceError`].
     pub async fn start(config: Config) -> Result<DeviceHandle, DeviceError> {
-        let fleet_key = config.fleet_key_file.as_deref().map(FleetKey::load).transpose()?;
+        let key_file = config.fleet_key_file.as_deref().map(KeyFile::load).transpose()?;
+        let fleet_keys = key_file.map(|file| file.keyring(SystemTime::now()));
         let http_token = config.http_token_file.as_deref().map(read_secret).transpose()?;
         let http_token = http_token.map(|text| text.trim().to_owned());
         let (state, boot) = StateDir::open(&config.state_dir)?;
@@ -117,13 +119,16 @@ impl Device {
         let workers = workers::start(workers, Arc::clone(&store), results).map_err(system)?;
         let (control, control_queue) = mpsc::channel(CONTROL_MAILBOX);
         let (data, data_queue) = mpsc::channel(DATA_MAILBOX);
-        let network = start_network(&config, &boot, fleet_key, &state, Deliver { control, data }).await?;
+        let network = start_network(&config, &boot, fleet_keys, &state, Deliver { control, data }).await?;
 
         let clock = Clock::start();
         let addresses = network.addresses.borrow().clone();
         let node = Node::new(start(&config, &boot, capability, &addresses, http, &store)?, clock.now());
         let mailboxes = Mailboxes { control: control_queue, results: results_queue, data: data_queue };
         let (addresses, known) = (network.addresses.clone(), network.known.clone());
+        if let (Some(path), Some(keys)) = (config.fleet_key_file, fleet_keys) {
+            key_watch::start(path, keys, network.key_changer());
+        }
         let (faults, counters) = (network.faults.clone(), network.counters.clone());
         let hands = Hands { network, store: disk, workers };
         let node = actor::start(node, clock, hands, mailboxes);
@@ -188,13 +193,13 @@ fn bind_http(address: SocketAddr) -> Result<TcpListener, DeviceError> {
 async fn start_network(
     config: &Config,
     boot: &Boot,
-    fleet_key: Option<FleetKey>,
+    fleet_keys: Option<Keyring>,
     state: &StateDir,
     deliver: Deliver,
 ) -> Result<NetworkHandle, DeviceError> {
     let settings = |listen: Vec<Multiaddr>| NetworkConfig {
         identity: boot.identity.clone(),
-        fleet_key,
+        fleet_keys,
         listen,
         seeds: config.peers.clone(),
         remembered: state.remembered(),

@@ -116,7 +116,7 @@ async fn bench_on(
     let (data, data_queue) = mpsc::channel(16);
     let config = NetworkConfig {
         identity: Identity::generate(),
-        fleet_key: None,
+        fleet_keys: None,
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         seeds: Vec::new(),
         remembered: Vec::new(),

@@ -1,6 +1,7 @@
 //! Events that somebody has to do something about, in words.
 
-use rocoin::node::Event;
+use rocoin::id::NodeId;
+use rocoin::node::{Event, MemberSnapshot};
 use rocoin::{deployment, inference, leadership, membership};
 
 /// What went wrong and what to do; `None` for everything that is merely news.
@@ -45,6 +46,19 @@ pub(super) fn of(event: &Event) -> Option<String> {
             part.0
         )),
         Event::Membership(_) | Event::Leadership(_) | Event::Inference(_) => None,
+    }
+}
+
+/// The peers' names and ids, to go before what is said of them; if there are several, it is one of them.
+pub(super) fn names(about: &[NodeId], members: &[MemberSnapshot]) -> String {
+    let name = |id: &NodeId| match members.iter().find(|member| member.node == *id) {
+        Some(member) => format!("{} ({id})", member.name),
+        None => format!("a node without a name here ({id})"),
+    };
+    match about {
+        [] => String::new(),
+        [one] => format!("{}: ", name(one)),
+        several => format!("one of {}: ", several.iter().map(name).collect::<Vec<_>>().join(", ")),
     }
 }
 

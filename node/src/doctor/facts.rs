@@ -361,6 +361,8 @@ pub(crate) enum KeyFile {
     Usable {
         path: String,
         fingerprint: String,
+        /// Of the key before it, if it is accepted still.
+        previous: Option<String>,
     },
     Absent {
         path: String,

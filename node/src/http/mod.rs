@@ -1,14 +1,15 @@
 //! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, bundles and,
 //! where it is switched on, faults.
 //!
-//! Bounds: a body's bytes (beyond them the answer is 413), how many bodies are taken at once ([`Limits`]; 503), and how long a
-//! client may be silent while it sends one (408).
+//! Bounds: connections, and how long one may be idle; a body's bytes (beyond them the answer is 413), how many bodies are taken at
+//! once ([`Limits`]; 503), and how long a client may be silent while it sends one (408).
 
 mod body;
 mod bundles;
+mod connections;
 mod error;
 mod faults;
-mod infer;
+pub(crate) mod infer;
 mod limits;
 mod model;
 mod token;
@@ -62,7 +63,7 @@ pub async fn serve(
     api: Api,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(api)).with_graceful_shutdown(stop).await
+    axum::serve(connections::Bounded::new(listener), router(api)).with_graceful_shutdown(stop).await
 }
 
 fn router(api: Api) -> Router {

@@ -1,9 +1,14 @@
 //! The task that owns the swarm.
 
+mod cutting;
+mod rekeying;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, Swarm, SwarmEvent};
@@ -13,11 +18,12 @@ use rocoin::node::Lane;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::addresses::{announcement, dialable, parse_announcement, peer_in, topic, without_peer};
+use super::addresses::{announcement, dialable, ip_of, parse_announcement, peer_in, topic, without_peer};
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::book::Book;
 use super::config::{IDLE_TIMEOUT, NetworkConfig, PROTOCOL};
 use super::connections::Connections;
+use super::door::{Door, marked};
 use super::faults::Gate;
 use super::link::{LANES, Link, Report, Shared, protocol};
 use super::seeds::Seeds;
@@ -27,8 +33,6 @@ use crate::store::RememberedPeer;
 
 /// Commands and reports that wait for the task.
 const MAILBOX: usize = 1024;
-/// A peer that was turned away may try again after this long.
-const BAN: Duration = Duration::from_secs(60);
 /// Own addresses are published at most once in this time.
 const ANNOUNCE_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// After a new subscriber, so that those who come together are served together.
@@ -52,10 +56,11 @@ pub(crate) async fn start(config: NetworkConfig, deliver: Deliver) -> Result<Net
 
 /// Boxed, since the swarm is some 20 KB, which every future that waits for it would have to carry.
 fn build(config: NetworkConfig, deliver: Deliver) -> Result<(Box<Actor>, NetworkHandle), NetworkError> {
-    let swarm = listening_swarm(&config)?;
+    let (reports, report_queue) = mpsc::channel(MAILBOX);
+    let door = Door::new(config.fleet_keys, reports.clone());
+    let swarm = listening_swarm(&config, door.clone())?;
     let streams = swarm.behaviour().streams.new_control();
     let (commands, command_queue) = mpsc::channel(MAILBOX);
-    let (reports, report_queue) = mpsc::channel(MAILBOX);
     let (addresses, addresses_seen) = watch::channel(Vec::new());
     let (known, known_seen) = watch::channel(Vec::new());
     let (gate, faults) = Gate::new(config.fault_injection);
@@ -70,11 +75,16 @@ fn build(config: NetworkConfig, deliver: Deliver) -> Result<(Box<Actor>, Network
         shared: Shared { deliver, reports, gate, counters: counters.clone() },
         book,
         seeds: Seeds::new(&config.seeds, now),
-        connections: Connections::new(config.identity.peer()),
+        connections: Connections::new(config.identity.peer(), config.fleet_keys.map(|keys| keys.current)),
+        door,
         links: BTreeMap::new(),
         links_made: 0,
         allow: config.allow,
         banned: BTreeMap::new(),
+        knocks: BTreeMap::new(),
+        // The keys may be two at the start already.
+        move_at: config.fleet_keys.and(Some(now)),
+        move_rounds: 0,
         commands: command_queue,
         reports: report_queue,
         addresses,
@@ -86,11 +96,11 @@ fn build(config: NetworkConfig, deliver: Deliver) -> Result<(Box<Actor>, Network
     Ok((Box::new(actor), NetworkHandle { commands, addresses: addresses_seen, known: known_seen, counters, faults }))
 }
 
-fn listening_swarm(config: &NetworkConfig) -> Result<Swarm<Behaviour>, NetworkError> {
+fn listening_swarm(config: &NetworkConfig, door: Door) -> Result<Swarm<Behaviour>, NetworkError> {
     for address in &config.listen {
         listen::check_free(address)?;
     }
-    let transport = transport::build(&config.identity, config.fleet_key)?;
+    let transport = transport::build(&config.identity, door)?;
     let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
     let mut swarm = Swarm::new(transport, Behaviour::new(config)?, config.identity.peer(), settings);
     for address in &config.listen {
@@ -125,11 +135,17 @@ struct Actor {
     shared: Shared,
     book: Book,
     seeds: Seeds,
+    door: Door,
     connections: Connections,
     links: BTreeMap<PeerId, Link>,
     links_made: u64,
     allow: Option<BTreeSet<NodeId>>,
     banned: BTreeMap<PeerId, Instant>,
+    /// When a person was told last of who knocks from there.
+    knocks: BTreeMap<IpAddr, Instant>,
+    /// When to try next to move connections to the fleet's current key; `None` while there is one key only.
+    move_at: Option<Instant>,
+    move_rounds: usize,
     commands: mpsc::Receiver<Command>,
     reports: mpsc::Receiver<Report>,
     addresses: watch::Sender<Vec<Multiaddr>>,
@@ -179,8 +195,14 @@ impl Actor {
     }
 
     fn next_wake(&self) -> Instant {
-        let times =
-            [self.book.next_due(), self.seeds.next_due(), self.connections.next_doom(), self.announce, self.lonely];
+        let times = [
+            self.book.next_due(),
+            self.seeds.next_due(),
+            self.connections.next_doom(),
+            self.announce,
+            self.lonely,
+            self.move_at,
+        ];
         times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE_TIMEOUT)
     }
 
@@ -199,19 +221,23 @@ impl Actor {
                  if there is one, compare the fleet keys"
             );
         }
+        if self.move_at.is_some_and(|due| due <= now) {
+            self.move_connections(now);
+        }
         self.dial_due(now);
     }
 
     fn dial_due(&mut self, now: Instant) {
         self.banned.retain(|_, until| *until > now);
-        for (peer, addresses) in self.book.take_due(now) {
+        for (peer, addresses, attempt) in self.book.take_due(now) {
             if let Some(until) = self.banned.get(&peer) {
                 self.book.postpone(&peer, *until);
                 continue;
             }
+            let key = self.door.key_for(attempt);
             let options = DialOpts::peer_id(peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
-                .addresses(addresses)
+                .addresses(addresses.into_iter().map(|address| marked(address, key)).collect())
                 .allocate_new_port()
                 .build();
             let open = node_of(&peer).is_some_and(|node| self.shared.gate.lets_connect(node));
@@ -219,14 +245,15 @@ impl Actor {
                 self.book.failed(&peer, now, random());
             }
         }
-        for (place, address) in self.seeds.due(now) {
+        for (place, address, attempt) in self.seeds.due(now) {
+            let key = self.door.key_for(attempt);
             let options = match peer_in(&address) {
                 Some(peer) => DialOpts::peer_id(peer)
                     .condition(PeerCondition::Always)
-                    .addresses(vec![without_peer(address)])
+                    .addresses(vec![marked(without_peer(address), key)])
                     .allocate_new_port()
                     .build(),
-                None => DialOpts::unknown_peer_id().address(address).allocate_new_port().build(),
+                None => DialOpts::unknown_peer_id().address(marked(address, key)).allocate_new_port().build(),
             };
             let connection = options.connection_id();
             self.seeds.dialling(place, connection);
@@ -237,11 +264,20 @@ impl Actor {
     }
 
     fn on_command(&mut self, command: Command) {
-        let Command::Dial { peer, addresses } = command;
-        if let Some(peer) = peer_of(peer) {
-            let now = Instant::now();
-            self.book.learn(peer, &dialable(addresses), now);
-            self.book.hurry(&peer, now);
+        match command {
+            Command::Dial { peer, addresses } => {
+                if let Some(peer) = peer_of(peer) {
+                    let now = Instant::now();
+                    self.book.learn(peer, &dialable(addresses), now);
+                    self.book.hurry(&peer, now);
+                }
+            }
+            Command::CutOff { peer, what } => {
+                if let Some(peer) = peer_of(peer) {
+                    self.cut_off(peer, &what);
+                }
+            }
+            Command::Keys(keys) => self.change_keys(keys),
         }
     }
 
@@ -249,12 +285,10 @@ impl Actor {
         match report {
             Report::Open { link, peer } => self.on_lane_open(link, peer).await,
             Report::OtherVersion { peer } => {
-                self.turn_away(peer, "it does not speak this version of rocoin's protocol")
+                self.turn_away_version(peer, "it does not speak this version of rocoin's protocol")
             }
-            Report::Offence { peer, what } => {
-                self.shared.counters.offended();
-                self.turn_away(peer, &what);
-            }
+            Report::Offence { peer, what } => self.cut_off(peer, &what),
+            Report::Knock { from, retired } => self.on_knock(&from, retired),
         }
     }
 
@@ -268,13 +302,6 @@ impl Actor {
         self.update_known();
     }
 
-    fn turn_away(&mut self, peer: PeerId, why: &str) {
-        let name = node_of(&peer).map_or_else(|| peer.to_string(), |node| node.to_string());
-        tracing::warn!(peer = name, "disconnected a peer: {why}");
-        self.banned.insert(peer, Instant::now() + BAN);
-        let _ = self.swarm.disconnect_peer_id(peer);
-    }
-
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "libp2p has more events than a node has use for, and may get new ones"
@@ -282,8 +309,7 @@ impl Actor {
     async fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                let dialled = endpoint.is_dialer().then(|| endpoint.get_remote_address().clone());
-                self.on_connected(peer_id, connection_id, dialled);
+                self.on_connected(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
                 self.on_closed(peer_id, connection_id).await;
@@ -292,6 +318,8 @@ impl Actor {
                 self.on_dial_failed(connection_id, peer_id, &error);
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                self.door.forget(&send_back_addr);
+                self.shared.counters.turned_away();
                 tracing::debug!(from = %send_back_addr, "turned away at the door: {error}");
             }
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => self.on_addresses_changed(),
@@ -305,25 +333,32 @@ impl Actor {
         }
     }
 
-    fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, dialled: Option<Multiaddr>) {
+    fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let now = Instant::now();
-        let node = node_of(&peer).filter(|node| self.admits(peer, *node));
+        let key = self.door.key_of(endpoint);
+        let is_keyed = self.door.keys().is_none_or(|keys| keys.accepted().any(|accepted| Some(accepted) == key));
+        let node = node_of(&peer).filter(|node| is_keyed && self.admits(peer, *node));
         let Some(node) = node else {
             self.swarm.close_connection(connection);
             return;
         };
-        if let Some(address) = &dialled {
-            self.book.learn(peer, &[without_peer(address.clone())], now);
+        if endpoint.is_dialer() {
+            self.book.learn(peer, &[without_peer(endpoint.get_remote_address().clone())], now);
             self.seeds.met(connection, peer);
         }
         self.book.connected(peer, now);
+        if endpoint.is_listener() {
+            self.book.came_from(&peer, ip_of(endpoint.get_remote_address()));
+        }
         let first = !self.connections.has(&peer);
-        self.connections.opened(peer, connection, dialled.is_some(), now);
+        let moved = self.connections.opened(peer, connection, endpoint.is_dialer(), key, now);
         if first {
             self.links_made += 1;
             let link = Link::start(self.links_made, peer, node, &self.streams, &self.shared);
             self.links.insert(peer, link);
         }
+        self.leave_connections(peer, &moved);
+        self.shared.counters.set_connections(self.connections.count());
     }
 
     fn admits(&self, peer: PeerId, node: NodeId) -> bool {
@@ -335,7 +370,9 @@ impl Actor {
     }
 
     async fn on_closed(&mut self, peer: PeerId, connection: ConnectionId) {
-        if !self.connections.closed(&peer, connection) {
+        let is_last = self.connections.closed(&peer, connection);
+        self.shared.counters.set_connections(self.connections.count());
+        if !is_last {
             return;
         }
         let now = Instant::now();
@@ -390,7 +427,7 @@ impl Actor {
                         "it speaks {} ({}), and this node {PROTOCOL}",
                         info.protocol_version, info.agent_version
                     );
-                    self.turn_away(peer_id, &why);
+                    self.turn_away_version(peer_id, &why);
                 }
             }
             BehaviourEvent::Gossip(gossipsub::Event::Message { propagation_source, message_id, message }) => {

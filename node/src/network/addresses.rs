@@ -23,7 +23,7 @@ pub(super) fn announcement(addresses: &[Multiaddr]) -> Vec<u8> {
 }
 
 /// The addresses of an announcement; `None` if it is none.
-pub(super) fn parse_announcement(bytes: &[u8]) -> Option<Vec<Multiaddr>> {
+pub(crate) fn parse_announcement(bytes: &[u8]) -> Option<Vec<Multiaddr>> {
     if bytes.len() > ANNOUNCEMENT_BYTES_MAX {
         return None;
     }
@@ -44,9 +44,9 @@ pub(super) fn dialable(addresses: impl IntoIterator<Item = Multiaddr>) -> Vec<Mu
     others
 }
 
-/// The address without the name of who is there.
+/// The address without the name of who is there, and without the mark of the key that it was dialled with.
 pub(super) fn without_peer(address: Multiaddr) -> Multiaddr {
-    address.into_iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
+    super::door::unmarked(address.into_iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect())
 }
 
 /// Who is said to be at an address.

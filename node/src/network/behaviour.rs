@@ -8,13 +8,16 @@ use libp2p::{PeerId, gossipsub, identify, mdns};
 use super::NetworkError;
 use super::addresses::topic;
 use super::config::{
-    CONNECTIONS_PER_PEER_MAX, GOSSIP_HEARTBEAT, MDNS_QUERY, MDNS_TTL, NetworkConfig, PENDING_MAX, PROTOCOL,
+    CONNECTIONS_PER_PEER_MAX, GOSSIP_HEARTBEAT, MDNS_QUERY, MDNS_TTL, NetworkConfig, PENDING_MAX, PENDING_PER_HOST_MAX,
+    PROTOCOL,
 };
+use super::crowd;
 
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     /// First, so that it refuses before anybody else takes notice.
     limits: connection_limits::Behaviour,
+    crowd: crowd::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
     identify: identify::Behaviour,
     pub(super) gossip: gossipsub::Behaviour,
@@ -36,6 +39,7 @@ impl Behaviour {
             .with_cache_size(0);
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
+            crowd: crowd::Behaviour::new(PENDING_PER_HOST_MAX),
             streams: libp2p_stream::Behaviour::new(),
             identify: identify::Behaviour::new(identify),
             gossip: gossip(config)?,

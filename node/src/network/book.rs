@@ -1,12 +1,13 @@
 //! Whom to dial, where, and when next: every peer that was heard of, until it has been silent for an hour.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId};
 use tokio::time::Instant;
 
-use super::addresses::ADDRESSES_MAX;
+use super::addresses::{ADDRESSES_MAX, ip_of};
 use crate::store::RememberedPeer;
 
 /// Peers kept at most; one more is not taken.
@@ -35,6 +36,10 @@ struct Entry {
     addresses: Vec<Multiaddr>,
     state: State,
     failures: u32,
+    /// Dials since it was last connected.
+    attempts: u32,
+    /// Where its last connection came from, if it was not dialled.
+    came_from: Option<IpAddr>,
     /// When it was last connected or heard of for the first time.
     seen: Instant,
     /// Whether it was connected at some time, in this run or before.
@@ -71,6 +76,8 @@ impl Book {
             addresses: Vec::new(),
             state: State::Waiting(soon),
             failures: 0,
+            attempts: 0,
+            came_from: None,
             seen: now,
             reached: false,
         });
@@ -110,8 +117,8 @@ impl Book {
         }
     }
 
-    /// The peers to dial now; they count as being dialled.
-    pub(super) fn take_due(&mut self, now: Instant) -> Vec<(PeerId, Vec<Multiaddr>)> {
+    /// The peers to dial now, each with where, and how often it was tried before; they count as being dialled.
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<(PeerId, Vec<Multiaddr>, u32)> {
         self.peers.retain(|_, e| {
             matches!(e.state, State::Connected(_))
                 || (now.saturating_duration_since(e.seen) < FORGET_AFTER && !e.addresses.is_empty())
@@ -121,20 +128,35 @@ impl Book {
         peers
             .map(|(peer, entry)| {
                 entry.state = State::Dialling;
-                (*peer, entry.addresses.clone())
+                entry.attempts = entry.attempts.wrapping_add(1);
+                (*peer, entry.addresses.clone(), entry.attempts.wrapping_sub(1))
             })
             .collect()
     }
 
     /// A connection stands; whoever made it.
     pub(super) fn connected(&mut self, peer: PeerId, now: Instant) {
-        let fresh =
-            || Entry { addresses: Vec::new(), state: State::Waiting(now), failures: 0, seen: now, reached: true };
-        let entry = self.peers.entry(peer).or_insert_with(fresh);
+        let entry = self.peers.entry(peer).or_insert_with(|| Entry {
+            addresses: Vec::new(),
+            state: State::Waiting(now),
+            failures: 0,
+            attempts: 0,
+            came_from: None,
+            seen: now,
+            reached: true,
+        });
         entry.reached = true;
+        entry.attempts = 0;
         entry.seen = now;
         if !matches!(entry.state, State::Connected(_)) {
             entry.state = State::Connected(now);
+        }
+    }
+
+    /// A peer's connection came from there.
+    pub(super) fn came_from(&mut self, peer: &PeerId, host: Option<IpAddr>) {
+        if let Some(entry) = self.peers.get_mut(peer) {
+            entry.came_from = host;
         }
     }
 
@@ -164,6 +186,18 @@ impl Book {
         if let Some(entry) = self.peers.get_mut(peer) {
             entry.state = State::Waiting(until);
         }
+    }
+
+    /// Where a peer is.
+    pub(super) fn addresses(&self, peer: &PeerId) -> Vec<Multiaddr> {
+        self.peers.get(peer).map(|e| e.addresses.clone()).unwrap_or_default()
+    }
+
+    /// The peers that were connected before, are not now, and were at that host.
+    pub(super) fn lost_at(&self, host: IpAddr) -> Vec<PeerId> {
+        let is_lost = |e: &Entry| e.reached && !matches!(e.state, State::Connected(_));
+        let is_there = |e: &Entry| e.came_from == Some(host) || e.addresses.iter().any(|a| ip_of(a) == Some(host));
+        self.peers.iter().filter(|(_, e)| is_lost(e) && is_there(e)).map(|(peer, _)| *peer).collect()
     }
 
     /// When to look again.
@@ -199,7 +233,7 @@ mod tests {
         let now = Instant::now();
         let mut book = Book::new(small);
         book.learn(great, &[address(1)], now);
-        assert_eq!(book.take_due(now), [(great, vec![address(1)])]);
+        assert_eq!(book.take_due(now), [(great, vec![address(1)], 0)]);
         let mut book = Book::new(great);
         book.learn(small, &[address(1)], now);
         assert_eq!(book.take_due(now), []);
@@ -240,7 +274,25 @@ mod tests {
         }
         let later = book.next_due().unwrap() - Duration::from_secs(1);
         book.learn(peer, &[address(2)], later);
-        assert_eq!(book.take_due(later), [(peer, vec![address(2), address(1)])]);
+        assert_eq!(book.take_due(later), [(peer, vec![address(2), address(1)], 6)]);
+    }
+
+    #[test]
+    fn who_was_here_before_is_known_by_its_host() {
+        let (me, peer) = ordered();
+        let now = Instant::now();
+        let mut book = Book::new(me);
+        book.learn(peer, &[address(1)], now);
+        let host = "127.0.0.1".parse().unwrap();
+        assert_eq!(book.lost_at(host), [], "it was never here");
+        book.connected(peer, now);
+        assert_eq!(book.lost_at(host), [], "it is here");
+        book.lost(&peer, now, 0);
+        assert_eq!(book.lost_at(host), [peer]);
+        let other = "10.0.0.1".parse().unwrap();
+        assert_eq!(book.lost_at(other), []);
+        book.came_from(&peer, Some(other));
+        assert_eq!(book.lost_at(other), [peer]);
     }
 
     #[test]

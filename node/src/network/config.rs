@@ -6,7 +6,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use rocoin::id::NodeId;
 
-use crate::fleet_key::FleetKey;
+use crate::fleet_key::Keyring;
 use crate::identity::Identity;
 use crate::store::RememberedPeer;
 
@@ -22,6 +22,9 @@ pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Handshakes under way at once, in and out. One more is refused, or waits for its next try.
 pub(super) const PENDING_MAX: u32 = 128;
+/// Of them from one host (an IPv4 address, an IPv6 /64): one stranger must not take every place. Ours: a mesh of 32 nodes on one host
+/// comes together at once.
+pub(super) const PENDING_PER_HOST_MAX: usize = 32;
 /// Connections to one peer: one that stays, one that crosses it, one that is stale.
 pub(super) const CONNECTIONS_PER_PEER_MAX: u32 = 3;
 /// Gossipsub's heartbeat: the design's start value, a little under libp2p's 1 s.
@@ -39,8 +42,8 @@ pub(crate) const PROTOCOL: &str = "rocoin/1";
 pub struct NetworkConfig {
     /// Who this node is.
     pub identity: Identity,
-    /// The fleet's secret; `None` lets everybody in.
-    pub fleet_key: Option<FleetKey>,
+    /// The fleet's secret, and the one before it while it is changed; `None` lets everybody in.
+    pub fleet_keys: Option<Keyring>,
     /// Where to listen; port 0 takes a free one.
     pub listen: Vec<Multiaddr>,
     /// Where to look for the mesh, always.

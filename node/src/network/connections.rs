@@ -1,4 +1,5 @@
-//! One connection a pair: which one stays when two cross, or when one of them is dead and does not know it.
+//! One connection a pair: which one stays when two cross, when one of them is dead and does not know it, or when one has the fleet's
+//! current key and the other the previous one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,42 +8,87 @@ use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 use tokio::time::Instant;
 
+use crate::fleet_key::FleetKey;
+
 /// Who dialled the loser closes it; the other side helps after this long, should the dialler be gone.
 const GRACE: Duration = Duration::from_secs(1);
+/// A connection under the previous key stands so much longer, so that what is under way arrives while the lanes move. Ours: well
+/// above a lane's way to the other connection, which is one round trip.
+const MOVE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
 struct Connection {
     id: ConnectionId,
     dialled_by: PeerId,
+    key: Option<FleetKey>,
 }
 
 /// The connections to all peers.
 #[derive(Debug)]
 pub(super) struct Connections {
     me: PeerId,
+    /// The fleet's current key.
+    current: Option<FleetKey>,
     peers: BTreeMap<PeerId, Vec<Connection>>,
     doomed: Vec<(Instant, ConnectionId)>,
 }
 
 impl Connections {
-    pub(super) fn new(me: PeerId) -> Self {
-        Self { me, peers: BTreeMap::new(), doomed: Vec::new() }
+    pub(super) fn new(me: PeerId, current: Option<FleetKey>) -> Self {
+        Self { me, current, peers: BTreeMap::new(), doomed: Vec::new() }
     }
 
-    /// A connection was made. All but one to that peer are doomed: the one that the smaller peer dialled stays, of several the
-    /// newest, since who dials again has lost the older one. Both sides judge alike.
-    pub(super) fn opened(&mut self, peer: PeerId, id: ConnectionId, dialled_by_me: bool, now: Instant) {
+    /// A connection was made. All but one to that peer are doomed: of those with the current key, if there are any, the one that the
+    /// smaller peer dialled stays, of several the newest, since who dials again has lost the older one. Both sides judge alike. Gives
+    /// the connections that are doomed for their key: they stand a little longer, and their lanes are to be moved.
+    pub(super) fn opened(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        dialled_by_me: bool,
+        key: Option<FleetKey>,
+        now: Instant,
+    ) -> Vec<ConnectionId> {
         let dialled_by = if dialled_by_me { self.me } else { peer };
         let connections = self.peers.entry(peer).or_default();
-        connections.push(Connection { id, dialled_by });
+        connections.push(Connection { id, dialled_by, key });
         let smaller = self.me.min(peer);
-        let preferred = connections.iter().rposition(|c| c.dialled_by == smaller).unwrap_or(connections.len() - 1);
+        let has_current = connections.iter().any(|c| c.key == self.current);
+        let is_better = |c: &Connection| (!has_current || c.key == self.current, c.dialled_by == smaller);
+        let Some(preferred) = connections.iter().enumerate().max_by_key(|(i, c)| (is_better(c), *i)).map(|(i, _)| i)
+        else {
+            return Vec::new();
+        };
+        let mut moved = Vec::new();
         for (i, connection) in connections.iter().enumerate() {
             if i != preferred && !self.doomed.iter().any(|(_, doomed)| *doomed == connection.id) {
-                let when = if connection.dialled_by == self.me { now } else { now + GRACE };
+                let is_moved = connection.key != connections[preferred].key;
+                let mut when = if connection.dialled_by == self.me { now } else { now + GRACE };
+                if is_moved {
+                    moved.push(connection.id);
+                    when += MOVE;
+                }
                 self.doomed.push((when, connection.id));
             }
         }
+        moved
+    }
+
+    /// The fleet has another key. Gives the connections whose key is not `accepted` any more.
+    pub(super) fn rekeyed(&mut self, current: FleetKey, accepted: &[FleetKey]) -> Vec<(PeerId, ConnectionId)> {
+        self.current = Some(current);
+        let is_out = |c: &&Connection| c.key.is_none_or(|key| !accepted.contains(&key));
+        let out = |(peer, connections): (&PeerId, &Vec<Connection>)| {
+            let peer = *peer;
+            connections.iter().filter(is_out).map(move |c| (peer, c.id)).collect::<Vec<_>>()
+        };
+        self.peers.iter().flat_map(out).collect()
+    }
+
+    /// The peers without a connection under the current key.
+    pub(super) fn on_another_key(&self) -> Vec<PeerId> {
+        let has_current = |connections: &[Connection]| connections.iter().any(|c| c.key == self.current);
+        self.peers.iter().filter(|(_, connections)| !has_current(connections)).map(|(peer, _)| *peer).collect()
     }
 
     /// A connection was closed; `true` if it was one of ours and the peer has none left. The last one that is left is not closed,
@@ -60,6 +106,11 @@ impl Connections {
         }
         self.peers.remove(peer);
         true
+    }
+
+    /// How many connections stand.
+    pub(super) fn count(&self) -> usize {
+        self.peers.values().map(Vec::len).sum()
     }
 
     pub(super) fn has(&self, peer: &PeerId) -> bool {
@@ -98,15 +149,15 @@ mod tests {
         let (small, great) = ordered();
         let now = Instant::now();
         for mine_first in [true, false] {
-            let mut of_small = Connections::new(small);
-            let mut of_great = Connections::new(great);
+            let mut of_small = Connections::new(small, None);
+            let mut of_great = Connections::new(great, None);
             let mut events = [(id(1), true), (id(2), false)];
             if !mine_first {
                 events.reverse();
             }
             for (connection, dialled_by_small) in events {
-                of_small.opened(great, connection, dialled_by_small, now);
-                of_great.opened(small, connection, !dialled_by_small, now);
+                of_small.opened(great, connection, dialled_by_small, None, now);
+                of_great.opened(small, connection, !dialled_by_small, None, now);
             }
             assert_eq!(of_great.take_doomed(now), [id(2)], "the dialler closes it at once");
             assert_eq!(of_small.take_doomed(now), [], "the other side waits");
@@ -119,9 +170,9 @@ mod tests {
         let (small, great) = ordered();
         let now = Instant::now();
         for dialled_by_me in [true, false] {
-            let mut connections = Connections::new(small);
-            connections.opened(great, id(1), dialled_by_me, now);
-            connections.opened(great, id(2), dialled_by_me, now);
+            let mut connections = Connections::new(small, None);
+            connections.opened(great, id(1), dialled_by_me, None, now);
+            connections.opened(great, id(2), dialled_by_me, None, now);
             assert_eq!(connections.take_doomed(now + GRACE), [id(1)]);
             assert!(!connections.closed(&great, id(1)));
             assert!(connections.closed(&great, id(2)), "the last one is gone");
@@ -144,6 +195,34 @@ mod tests {
     #[test]
     fn a_connection_that_was_turned_away_does_not_count() {
         let (small, great) = ordered();
-        assert!(!Connections::new(small).closed(&great, id(1)));
+        assert!(!Connections::new(small, None).closed(&great, id(1)));
+    }
+
+    #[test]
+    fn the_one_with_the_current_key_stays_whoever_dialled_it_and_the_other_ends_a_little_later() {
+        let (small, great) = ordered();
+        let [new, old] = [(); 2].map(|()| FleetKey::generate().unwrap());
+        let now = Instant::now();
+        for new_dialled_by_me in [true, false] {
+            let mut connections = Connections::new(small, Some(new));
+            assert_eq!(connections.opened(great, id(1), true, Some(old), now), []);
+            assert_eq!(connections.on_another_key(), [great]);
+            assert_eq!(connections.opened(great, id(2), new_dialled_by_me, Some(new), now), [id(1)]);
+            assert_eq!(connections.on_another_key(), []);
+            assert_eq!(connections.take_doomed(now + MOVE - Duration::from_millis(1)), []);
+            assert_eq!(connections.take_doomed(now + MOVE), [id(1)]);
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_key_names_the_connections_that_are_out() {
+        let (me, peer) = ordered();
+        let [new, old] = [(); 2].map(|()| FleetKey::generate().unwrap());
+        let now = Instant::now();
+        let mut connections = Connections::new(me, Some(old));
+        connections.opened(peer, id(1), true, Some(old), now);
+        assert_eq!(connections.rekeyed(new, &[new, old]), []);
+        assert_eq!(connections.on_another_key(), [peer]);
+        assert_eq!(connections.rekeyed(new, &[new]), [(peer, id(1))]);
     }
 }

@@ -37,6 +37,10 @@ pub struct NetworkCounters(Arc<Counters>);
 struct Counters {
     lanes: [LaneCounters; 3],
     offences: AtomicU64,
+    strangers: AtomicU64,
+    other_versions: AtomicU64,
+    on_previous_key: AtomicU64,
+    connections: AtomicU64,
 }
 
 impl NetworkCounters {
@@ -53,7 +57,8 @@ impl NetworkCounters {
         }
     }
 
-    /// All of them by name: `network_control_sent_bytes`, say.
+    /// All of them by name, for the status: `network_control_sent_bytes`, say. Connections, and links on the previous key, are as many
+    /// as there are now.
     pub(crate) fn told(&self) -> impl Iterator<Item = (String, u64)> {
         let lanes = [(Lane::Control, "control"), (Lane::Inference, "inference"), (Lane::Bulk, "bulk")];
         let of_lane = lanes.map(|(lane, name)| {
@@ -67,12 +72,43 @@ impl NetworkCounters {
             ]
             .map(|(what, count)| (format!("network_{name}_{what}"), count))
         });
-        of_lane.into_iter().flatten().chain([("network_offences".to_owned(), self.offences())])
+        let others = [
+            ("offences", &self.0.offences),
+            ("strangers", &self.0.strangers),
+            ("other_versions", &self.0.other_versions),
+            ("links_on_previous_key", &self.0.on_previous_key),
+            ("connections", &self.0.connections),
+        ]
+        .map(|(what, counter)| (format!("network_{what}"), counter.load(Ordering::Relaxed)));
+        of_lane.into_iter().flatten().chain(others)
     }
 
     /// How many peers were disconnected for what they sent.
     pub fn offences(&self) -> u64 {
         self.0.offences.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were turned away at the door: without the fleet's key, silent, or one too many.
+    pub fn strangers(&self) -> u64 {
+        self.0.strangers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn turned_away(&self) {
+        self.0.strangers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn met_other_version(&self) {
+        self.0.other_versions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Not a count but how many there are now.
+    pub(super) fn set_on_previous_key(&self, links: usize) {
+        self.0.on_previous_key.store(links as u64, Ordering::Relaxed);
+    }
+
+    /// Not a count but how many there are now.
+    pub(super) fn set_connections(&self, connections: usize) {
+        self.0.connections.store(connections as u64, Ordering::Relaxed);
     }
 
     pub(super) fn sent(&self, lane: Lane, bytes: usize) {

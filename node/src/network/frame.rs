@@ -2,7 +2,7 @@
 
 use std::io;
 
-use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, FutureExt as _};
 use rocoin::node::Lane;
 use rocoin::wire::frame_bytes_max;
 
@@ -32,6 +32,21 @@ pub(super) async fn read_frame<R: AsyncRead + Unpin>(stream: &mut R, lane: Lane)
     let mut frame = vec![0; bytes];
     stream.read_exact(&mut frame).await?;
     Ok(Some(frame))
+}
+
+/// How many sound messages of a lane these bytes hold, up to the first that is none.
+pub(crate) fn count_frames(bytes: &[u8], lane: Lane) -> usize {
+    let mut stream = futures::io::Cursor::new(bytes);
+    // Bytes that are there are never waited for.
+    let mut next = || read_frame(&mut stream, lane).now_or_never().and_then(Result::ok).flatten();
+    let mut sound = 0;
+    while let Some(frame) = next() {
+        if rocoin::wire::decode(&frame).is_err() {
+            break;
+        }
+        sound += 1;
+    }
+    sound
 }
 
 /// Writes one frame in one piece, and flushes.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::io::BufReader;
 use futures::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use libp2p::{PeerId, Stream, StreamProtocol};
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
 use libp2p_stream::OpenStreamError;
 use rocoin::blob::Blob;
 use rocoin::id::NodeId;
@@ -85,6 +85,8 @@ pub(super) enum Report {
     OtherVersion { peer: PeerId },
     /// The peer sent what no peer of ours sends.
     Offence { peer: PeerId, what: String },
+    /// Somebody without the fleet's key was turned away; perhaps with a key that was the fleet's once.
+    Knock { from: Multiaddr, retired: bool },
 }
 
 /// What all links share.
@@ -107,6 +109,8 @@ pub(super) struct Link {
     shared: Shared,
     /// Readers wait for it, so that the node hears of the link before it hears its messages.
     up: watch::Sender<bool>,
+    /// Writers then leave the connection that they are on.
+    moves: watch::Sender<()>,
 }
 
 impl Link {
@@ -119,15 +123,16 @@ impl Link {
         shared: &Shared,
     ) -> Self {
         let mut tasks = JoinSet::new();
+        let moves = watch::Sender::new(());
         let lanes = LANES.map(|lane| {
             let (sender, queue) = mpsc::channel(QUEUE);
-            let writer =
-                Writer { link: id, peer, node, lane, streams: streams.clone(), shared: shared.clone(), writing: None };
+            let (streams, shared, moves) = (streams.clone(), shared.clone(), moves.subscribe());
+            let writer = Writer { link: id, peer, node, lane, streams, shared, moves, writing: None };
             tasks.spawn(writer.run(queue));
             sender
         });
         let outbox = Outbox { lanes, counters: shared.counters.clone() };
-        Self { id, peer, node, tasks, outbox, shared: shared.clone(), up: watch::Sender::new(false) }
+        Self { id, peer, node, tasks, outbox, shared: shared.clone(), up: watch::Sender::new(false), moves }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -146,6 +151,11 @@ impl Link {
     pub(super) fn set_up(&self) -> Outbox {
         self.up.send_replace(true);
         self.outbox.clone()
+    }
+
+    /// Another connection is to be used from now on: each lane is opened there. What was sent on the old one still arrives.
+    pub(super) fn change_connection(&self) {
+        self.moves.send_replace(());
     }
 
     /// The peer opened a lane.
@@ -167,6 +177,7 @@ struct Writer {
     lane: Lane,
     streams: libp2p_stream::Control,
     shared: Shared,
+    moves: watch::Receiver<()>,
     /// What is being written, and whether a stream broke on it before.
     writing: Option<(Queued, bool)>,
 }
@@ -183,13 +194,20 @@ impl Drop for Writer {
 impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
         loop {
+            self.moves.mark_unchanged();
             match timeout(OPEN_TIMEOUT, self.open()).await {
                 Ok(Ok(mut stream)) => {
                     if self.lane == Lane::Control {
                         let _ = self.shared.reports.send(Report::Open { link: self.link, peer: self.peer }).await;
                     }
-                    if self.write_all(&mut stream, &mut queue).await.is_ok() {
-                        return;
+                    match self.write_all(&mut stream, &mut queue).await {
+                        Ok(Written::All) => return,
+                        Ok(Written::Moves) => {
+                            // What it holds is flushed already; the peer reads on to its end.
+                            let _ = timeout(OPEN_TIMEOUT, stream.close()).await;
+                            continue;
+                        }
+                        Err(_) => {}
                     }
                 }
                 Ok(Err(OpenStreamError::UnsupportedProtocol(_))) => {
@@ -208,17 +226,21 @@ impl Writer {
         Ok(stream)
     }
 
-    /// Writes until the queue is closed or the stream breaks.
+    /// Writes until the queue is closed, another connection is to be used, or the stream breaks.
     async fn write_all(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
         queue: &mut mpsc::Receiver<Queued>,
-    ) -> std::io::Result<()> {
+    ) -> std::io::Result<Written> {
         loop {
             if self.writing.is_none() {
-                self.writing = queue.recv().await.map(|queued| (queued, false));
+                self.writing = tokio::select! {
+                    biased;
+                    Ok(()) = self.moves.changed() => return Ok(Written::Moves),
+                    queued = queue.recv() => queued.map(|queued| (queued, false)),
+                };
             }
-            let Some((queued, _)) = &self.writing else { return Ok(()) };
+            let Some((queued, _)) = &self.writing else { return Ok(Written::All) };
             match self.write(stream, queued).await {
                 Ok(()) => self.writing = None,
                 Err(broken) => {
@@ -252,6 +274,13 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Why a writer leaves a stream that is whole.
+#[derive(Debug)]
+enum Written {
+    All,
+    Moves,
 }
 
 /// Says to the peer that its stream is read.
@@ -328,7 +357,8 @@ mod tests {
         let shared = Shared { deliver, reports: mpsc::channel(1).0, gate, counters: counters.clone() };
         let streams = libp2p_stream::Behaviour::new().new_control();
         let (peer, node) = (PeerId::random(), NodeId([1; 32]));
-        (Writer { link: 1, peer, node, lane: LANE, streams, shared, writing: None }, counters)
+        let moves = watch::Sender::new(()).subscribe();
+        (Writer { link: 1, peer, node, lane: LANE, streams, shared, moves, writing: None }, counters)
     }
 
     fn queue_of(messages: u64) -> mpsc::Receiver<Queued> {

@@ -11,12 +11,15 @@ mod bucket;
 mod config;
 mod connections;
 mod counters;
+mod crowd;
+mod door;
 mod faults;
 mod frame;
 mod hints;
 mod link;
 mod listen;
 mod probe;
+mod sealed;
 mod seeds;
 mod transport;
 
@@ -30,14 +33,17 @@ use rocoin::wire::Message;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use actor::start;
+pub(crate) use addresses::parse_announcement;
 pub use config::NetworkConfig;
 pub(crate) use config::PROTOCOL;
 pub use counters::{LaneCounts, NetworkCounters};
 pub use faults::{Direction, FaultSwitch, Faults};
+pub(crate) use frame::count_frames;
 pub(crate) use link::Outbox;
 pub(crate) use listen::{port_of, socket_address};
 pub(crate) use probe::{Visit, visit};
 
+use crate::fleet_key::Keyring;
 use crate::store::RememberedPeer;
 
 /// Why the network cannot be started. Nothing was started.
@@ -66,6 +72,8 @@ pub(crate) enum NetworkEvent {
     LinkDown { peer: NodeId },
     /// A peer's message.
     Message { from: NodeId, message: Message, blob: Blob },
+    /// Something that a person should know of these peers, one of them if they cannot be told apart.
+    Warning { about: Vec<NodeId>, text: String },
 }
 
 /// Where the network delivers: control apart from the rest, so that it never waits behind load.
@@ -81,6 +89,28 @@ pub(crate) struct Deliver {
 pub(crate) enum Command {
     /// Connect to a peer now.
     Dial { peer: NodeId, addresses: Vec<Multiaddr> },
+    /// The peer broke the protocol: end its connections, and take none from it for a while.
+    CutOff { peer: NodeId, what: String },
+    /// The fleet's keys are these from now on.
+    Keys(Keyring),
+}
+
+/// Changes the fleet's keys.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyChanger(mpsc::WeakSender<Command>);
+
+impl KeyChanger {
+    /// Take these keys, and let go of those that are not among them.
+    pub(crate) async fn change(&self, keys: Keyring) {
+        if let Some(commands) = self.0.upgrade() {
+            let _ = commands.send(Command::Keys(keys)).await;
+        }
+    }
+
+    /// Whether the network has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.upgrade().is_none()
+    }
 }
 
 /// A running network. It ends, and every connection with it, when the last handle is dropped.
@@ -101,5 +131,17 @@ impl NetworkHandle {
         if self.commands.try_send(Command::Dial { peer, addresses }).is_err() {
             tracing::debug!(peer = %peer.short(), "too many dials wait; left this one out");
         }
+    }
+
+    /// Cut off a peer that broke the protocol.
+    pub(crate) fn cut_off(&self, peer: NodeId, what: String) {
+        if self.commands.try_send(Command::CutOff { peer, what }).is_err() {
+            tracing::debug!(peer = %peer.short(), "too many commands wait; it is cut off the next time");
+        }
+    }
+
+    /// A way to change the keys that does not keep the network running.
+    pub(crate) fn key_changer(&self) -> KeyChanger {
+        KeyChanger(self.commands.downgrade())
     }
 }

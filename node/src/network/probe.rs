@@ -12,12 +12,14 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{DialError, NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify};
 use rocoin::node::Lane;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::config::{HANDSHAKE_TIMEOUT, IDLE_TIMEOUT, PROTOCOL};
+use super::door::{Door, marked};
 use super::link::{LANES, READY, protocol};
 use super::transport;
-use crate::fleet_key::FleetKey;
+use crate::fleet_key::{FleetKey, Keyring};
 use crate::identity::Identity;
 
 /// After the handshake, for the node's name and its lane.
@@ -47,12 +49,12 @@ struct Behaviour {
 ///
 /// # Errors
 /// Why there was no handshake, in words.
-pub(crate) async fn visit(address: SocketAddr, fleet_key: Option<FleetKey>) -> Result<Visit, String> {
-    let mut swarm = swarm(fleet_key)?;
+pub(crate) async fn visit(address: SocketAddr, fleet_keys: Option<Keyring>) -> Result<Visit, String> {
+    let mut swarm = swarm(fleet_keys)?;
     let mut control = swarm.behaviour().streams.new_control();
     let lanes = LANES.map(|lane| control.accept(protocol(lane)));
-    swarm.dial(multiaddr(address)).map_err(|e| reason(&e))?;
-    let peer = timeout(HANDSHAKE_TIMEOUT, established(&mut swarm)).await.map_err(|_| "no answer".to_owned())??;
+    let met = timeout(HANDSHAKE_TIMEOUT, meet(&mut swarm, &multiaddr(address), fleet_keys)).await;
+    let peer = met.map_err(|_| "no answer".to_owned())??;
     let visit = Visit { peer, speaks: None, lane: None, turned_away: false };
     let visit = talk(swarm, control, visit).await;
     drop(lanes);
@@ -60,9 +62,11 @@ pub(crate) async fn visit(address: SocketAddr, fleet_key: Option<FleetKey>) -> R
 }
 
 /// Boxed, since every future that waits for it would have to carry its many kilobytes.
-fn swarm(fleet_key: Option<FleetKey>) -> Result<Box<Swarm<Behaviour>>, String> {
+fn swarm(fleet_keys: Option<Keyring>) -> Result<Box<Swarm<Behaviour>>, String> {
     let identity = Identity::generate();
-    let transport = transport::build(&identity, fleet_key).map_err(|e| e.to_string())?;
+    // It listens nowhere, so that the door has nothing to report.
+    let door = Door::new(fleet_keys, mpsc::channel(1).0);
+    let transport = transport::build(&identity, door).map_err(|e| e.to_string())?;
     let identify = identify::Config::new(PROTOCOL.to_owned(), identity.keypair().public())
         .with_agent_version(concat!("rocoin-doctor/", env!("CARGO_PKG_VERSION")).to_owned());
     let behaviour =
@@ -73,6 +77,27 @@ fn swarm(fleet_key: Option<FleetKey>) -> Result<Box<Swarm<Behaviour>>, String> {
 
 fn multiaddr(address: SocketAddr) -> Multiaddr {
     Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
+}
+
+/// Tries the keys that are accepted, the current one first: whoever is there may not have been given that yet.
+async fn meet(
+    swarm: &mut Swarm<Behaviour>,
+    address: &Multiaddr,
+    fleet_keys: Option<Keyring>,
+) -> Result<PeerId, String> {
+    let keys: Vec<Option<FleetKey>> = match fleet_keys {
+        Some(keys) => keys.accepted().map(Some).collect(),
+        None => vec![None],
+    };
+    let mut met = Err("no key to try".to_owned());
+    for key in keys {
+        swarm.dial(marked(address.clone(), key)).map_err(|e| reason(&e))?;
+        met = established(swarm).await;
+        if met.is_ok() {
+            break;
+        }
+    }
+    met
 }
 
 async fn established(swarm: &mut Swarm<Behaviour>) -> Result<PeerId, String> {

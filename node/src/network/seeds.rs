@@ -38,10 +38,10 @@ impl Seeds {
         Self(addresses.iter().map(seed).collect())
     }
 
-    /// The addresses to try now, with their places.
-    pub(super) fn due(&self, now: Instant) -> Vec<(usize, Multiaddr)> {
+    /// The addresses to try now, with their places and how often each failed before.
+    pub(super) fn due(&self, now: Instant) -> Vec<(usize, Multiaddr, u32)> {
         let due = |seed: &Seed| matches!(seed.state, State::Waiting(due) if due <= now);
-        self.0.iter().enumerate().filter(|(_, s)| due(s)).map(|(i, s)| (i, s.address.clone())).collect()
+        self.0.iter().enumerate().filter(|(_, s)| due(s)).map(|(i, s)| (i, s.address.clone(), s.failures)).collect()
     }
 
     pub(super) fn dialling(&mut self, place: usize, connection: ConnectionId) {
@@ -106,7 +106,7 @@ mod tests {
         let now = Instant::now();
         let address: Multiaddr = "/ip4/10.0.0.1/tcp/4001".parse().unwrap();
         let mut seeds = Seeds::new(std::slice::from_ref(&address), now);
-        assert_eq!(seeds.due(now), [(0, address)]);
+        assert_eq!(seeds.due(now), [(0, address, 0)]);
         let connection = ConnectionId::new_unchecked(1);
         seeds.dialling(0, connection);
         assert_eq!(seeds.next_due(), None);

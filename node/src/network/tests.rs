@@ -16,9 +16,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::behaviour::Behaviour;
+use super::door::Door;
 use super::link::{Outbox, READY, protocol};
 use super::{Deliver, Direction, Faults, NetworkConfig, NetworkEvent, NetworkHandle, start, transport};
-use crate::fleet_key::FleetKey;
+use crate::fleet_key::{FleetKey, Keyring};
 use crate::identity::Identity;
 
 /// Nothing here takes this long, however busy the machine.
@@ -34,7 +35,7 @@ struct Peer {
 fn config(seeds: Vec<Multiaddr>, fleet_key: Option<FleetKey>) -> NetworkConfig {
     NetworkConfig {
         identity: Identity::generate(),
-        fleet_key,
+        fleet_keys: fleet_key.map(Into::into),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         seeds,
         remembered: Vec::new(),
@@ -61,6 +62,14 @@ impl Peer {
     async fn link_up(&mut self) -> (NodeId, Outbox) {
         match timeout(PATIENCE, self.control.recv()).await.expect("a link comes up") {
             Some(NetworkEvent::LinkUp { peer, outbox }) => (peer, outbox),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Of whom and what the next warning is.
+    async fn warning(&mut self) -> (Vec<NodeId>, String) {
+        match timeout(PATIENCE, self.control.recv()).await.expect("a warning comes") {
+            Some(NetworkEvent::Warning { about, text }) => (about, text),
             other => panic!("{other:?}"),
         }
     }
@@ -220,7 +229,7 @@ async fn a_blocked_peer_gets_nothing_sees_no_error_and_is_heard_again_when_heale
 /// A stranger with the right key and own ideas: connects, and gives the victim's id and a way to open streams.
 async fn stranger(victim: &Peer) -> (PeerId, Swarm<Behaviour>) {
     let config = config(Vec::new(), None);
-    let transport = transport::build(&config.identity, None).unwrap();
+    let transport = transport::build(&config.identity, Door::new(None, mpsc::channel(1).0)).unwrap();
     let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
     let mut swarm = Swarm::new(transport, Behaviour::new(&config).unwrap(), config.identity.peer(), settings);
     swarm.dial(victim.address()).unwrap();
@@ -255,6 +264,7 @@ async fn a_peer_that_sends_junk_is_disconnected_and_counted() {
         ours.flush().await.unwrap();
         timeout(PATIENCE, closed).await.expect("the stranger is disconnected").unwrap();
         assert_eq!(victim.network.counters.offences(), 1);
+        assert!(victim.warning().await.1.contains("cut off for 60 s"));
         let event = timeout(PATIENCE, victim.control.recv()).await.unwrap();
         assert!(matches!(event, Some(NetworkEvent::LinkDown { .. })), "{event:?}");
     }
@@ -265,7 +275,119 @@ async fn a_peer_that_speaks_another_version_is_turned_away_before_it_is_a_link()
     let mut victim = Peer::start(config(Vec::new(), None)).await;
     let (_, swarm) = stranger(&victim).await;
     timeout(PATIENCE, until_closed(swarm)).await.expect("the stranger is disconnected");
-    assert!(victim.control.try_recv().is_err());
+    assert!(victim.warning().await.1.contains("this version of rocoin's protocol"));
+    assert!(victim.control.try_recv().is_err(), "it never was a link");
+    assert_eq!(victim.network.counters.offences(), 0, "another version is no offence");
+}
+
+/// A peer that was cut off is not let in again at once, whatever connection it comes by.
+#[tokio::test]
+async fn a_peer_that_was_cut_off_is_named_and_kept_out() {
+    let (mut a, _to_b, b, _to_a) = pair().await;
+    a.network.cut_off(b.id, "it sent 10 plans that make no sense".to_owned());
+    let (about, text) = a.warning().await;
+    assert_eq!(about, [b.id]);
+    assert!(text.contains("cut off for 60 s") && text.contains("10 plans that make no sense"), "{text}");
+    let event = timeout(PATIENCE, a.control.recv()).await.unwrap();
+    assert!(matches!(event, Some(NetworkEvent::LinkDown { peer }) if peer == b.id), "{event:?}");
+    assert_eq!(a.network.counters.offences(), 1);
+    // Another is let in meanwhile, and it is the only one.
+    let mut c = Peer::start(config(vec![a.address()], None)).await;
+    assert_eq!(a.link_up().await.0, c.id);
+    let _ = c.link_up().await;
+}
+
+/// Every message that is sent while the connections move to the new key arrives.
+#[tokio::test]
+async fn the_fleet_key_is_changed_under_way_and_no_message_is_lost() {
+    let [old, new] = [(); 2].map(|()| FleetKey::generate().unwrap());
+    let mut a = Peer::start(config(Vec::new(), Some(old))).await;
+    let mut b = Peer::start(config(vec![a.address()], Some(old))).await;
+    let (_, to_b) = a.link_up().await;
+    let (_, to_a) = b.link_up().await;
+    let both = Keyring { previous: Some(old), ..new.into() };
+    let count = |peer: &Peer, what: &str| peer.network.counters.told().find(|(name, _)| name == what).unwrap().1;
+    let on_old = |peer: &Peer| count(peer, "network_links_on_previous_key") == 1;
+    let mut talk = Talk { to_a, to_b, sent: 0, heard: [0; 2] };
+
+    a.network.key_changer().change(both).await;
+    // The other side has the old key alone still, so that nothing can be moved yet.
+    talk.until(&mut a, &mut b, |a, _, _| on_old(a)).await;
+    b.network.key_changer().change(both).await;
+    talk.until(&mut a, &mut b, |_, b, _| on_old(b)).await;
+    talk.until(&mut a, &mut b, |a, b, _| !on_old(a) && !on_old(b)).await;
+    talk.until(&mut a, &mut b, |a, b, _| [a, b].map(|peer| count(peer, "network_connections")) == [1, 1]).await;
+    for peer in [&a, &b] {
+        peer.network.key_changer().change(Keyring { retired: Some(old), ..new.into() }).await;
+    }
+    let more = talk.sent + 500;
+    talk.until(&mut a, &mut b, |_, _, sent| sent >= more).await;
+    assert!(a.control.try_recv().is_err() && b.control.try_recv().is_err(), "neither was told of a loss");
+    let dropped = |peer: &Peer| peer.network.counters.lane(Lane::Inference).dropped;
+    assert_eq!((dropped(&a), dropped(&b)), (0, 0));
+}
+
+/// Two peers that send each other numbered messages, a few of which are on their way at any time.
+struct Talk {
+    to_a: Outbox,
+    to_b: Outbox,
+    sent: u64,
+    heard: [u64; 2],
+}
+
+impl Talk {
+    /// Goes on until it holds, and until every message has arrived.
+    async fn until(&mut self, a: &mut Peer, b: &mut Peer, holds: impl Fn(&Peer, &Peer, u64) -> bool) {
+        /// On their way each way at once.
+        const WINDOW: u64 = 32;
+        let talk = async {
+            loop {
+                let holds = holds(a, b, self.sent);
+                while !holds && self.heard.iter().all(|heard| self.sent < heard + WINDOW) {
+                    self.to_a.send(cancel(self.sent), Blob::default());
+                    self.to_b.send(cancel(self.sent), Blob::default());
+                    self.sent += 1;
+                }
+                if holds && self.heard == [self.sent; 2] {
+                    return;
+                }
+                let (side, event) = tokio::select! {
+                    event = a.data.recv() => (0, event),
+                    event = b.data.recv() => (1, event),
+                };
+                assert!(matches!(event, Some(NetworkEvent::Message { .. })), "{event:?}");
+                self.heard[side] += 1;
+            }
+        };
+        timeout(PATIENCE, talk).await.expect("it comes to hold, and all that was sent arrives");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_missed_the_change_of_the_key_is_out_and_named() {
+    let [old, new] = [(); 2].map(|()| FleetKey::generate().unwrap());
+    let mut a = Peer::start(config(Vec::new(), Some(old))).await;
+    let mut missed = Peer::start(config(vec![a.address()], Some(old))).await;
+    let _ = (a.link_up().await, missed.link_up().await);
+    // As it hears it from the other sooner or later.
+    a.network.dial(missed.id, vec![missed.address()]);
+    a.network.key_changer().change(Keyring { retired: Some(old), ..new.into() }).await;
+    let (about, text) = a.warning().await;
+    assert_eq!(about, [missed.id]);
+    assert!(text.contains("not given the new one"), "{text}");
+    let event = timeout(PATIENCE, a.control.recv()).await.unwrap();
+    assert!(matches!(event, Some(NetworkEvent::LinkDown { peer }) if peer == missed.id), "{event:?}");
+    let event = timeout(PATIENCE, missed.control.recv()).await.unwrap();
+    assert!(matches!(event, Some(NetworkEvent::LinkDown { .. })), "{event:?}");
+    // It knocks, and is recognised; and it is told by the other's knocking.
+    let (about, text) = a.warning().await;
+    assert!(about == [missed.id] && text.contains("has missed the change"), "{text}");
+    let (about, text) = missed.warning().await;
+    assert!(about == [a.id] && text.contains("Was the fleet's key changed"), "{text}");
+    // It is brought back by the key alone.
+    missed.network.key_changer().change(new.into()).await;
+    assert_eq!(missed.link_up().await.0, a.id);
+    assert_eq!(a.link_up().await.0, missed.id);
 }
 
 #[tokio::test]

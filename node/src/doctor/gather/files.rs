@@ -2,14 +2,14 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::timeout;
 
 use super::Key;
 use crate::doctor::facts::{IdentityFile, KeyFile, StateFolder, WriteTest};
 use crate::files::FileError;
-use crate::fleet_key::FleetKey;
+use crate::fleet_key;
 use crate::store::Look;
 
 /// Bytes written to see whether and how fast it goes: some pages, as a durable state has.
@@ -24,8 +24,13 @@ pub(super) fn key(file: Option<&Path>, open: bool) -> (Key, KeyFile) {
         None => (Key::Lacking, KeyFile::NotGiven),
         Some(path) => {
             let shown = path.display().to_string();
-            match FleetKey::load(path) {
-                Ok(key) => (Key::Fleet(key), KeyFile::Usable { path: shown, fingerprint: key.to_string() }),
+            match fleet_key::KeyFile::load(path) {
+                Ok(file) => {
+                    let keys = file.keyring(SystemTime::now());
+                    let previous = keys.previous.map(|key| key.to_string());
+                    let fingerprint = keys.current.to_string();
+                    (Key::Fleet(keys), KeyFile::Usable { path: shown, fingerprint, previous })
+                }
                 Err(e) => (Key::Lacking, unusable(shown, &e)),
             }
         }
@@ -102,6 +107,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::fleet_key::FleetKey;
 
     #[test]
     fn each_state_of_a_key_file_is_told_apart() {
@@ -109,8 +115,13 @@ mod tests {
         let path = dir.path().join("fleet.key");
         let fact = || key(Some(&path), false).1;
         assert!(matches!(fact(), KeyFile::Absent { .. }));
-        FleetKey::generate().unwrap().create(&path).unwrap();
-        assert!(matches!(fact(), KeyFile::Usable { .. }));
+        let [old, new] = [(); 2].map(|()| FleetKey::generate().unwrap());
+        let file = fleet_key::KeyFile::of(old);
+        file.create(&path).unwrap();
+        assert!(matches!(fact(), KeyFile::Usable { previous: None, .. }));
+        file.rotated(new, SystemTime::now() + Duration::from_secs(3600)).replace(&path).unwrap();
+        let KeyFile::Usable { fingerprint, previous, .. } = fact() else { panic!("it is usable") };
+        assert_eq!((fingerprint, previous), (new.to_string(), Some(old.to_string())));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(fact(), KeyFile::ReadableByOthers { mode: 0o640, .. }));
         fs::write(&path, "junk").unwrap();

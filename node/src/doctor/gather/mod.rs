@@ -17,13 +17,13 @@ pub(crate) use aim::Aim;
 
 use super::Examination;
 use super::facts::{Clock, Facts, Http, IdentityFile, Interface, Running};
-use crate::fleet_key::FleetKey;
+use crate::fleet_key::Keyring;
 
 /// With what a handshake may be tried.
 #[derive(Debug, Clone, Copy)]
 enum Key {
-    /// This one.
-    Fleet(FleetKey),
+    /// This one, or the one before it while the fleet's is changed.
+    Fleet(Keyring),
     /// None, by the user's wish.
     Open,
     /// There is none that can be used.

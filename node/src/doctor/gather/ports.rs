@@ -63,8 +63,8 @@ fn bind(address: &Multiaddr) -> Tried {
 
 /// Asks who is there: by a handshake, as far as the key allows one.
 async fn holder(socket: SocketAddr, runs: bool, me: Option<&str>, key: Key) -> Holder {
-    let fleet_key = match key {
-        Key::Fleet(key) => Some(key),
+    let fleet_keys = match key {
+        Key::Fleet(keys) => Some(keys),
         Key::Open => None,
         // The node that runs on this state folder is the likeliest; it is not known for sure.
         Key::Lacking if runs => return Holder::ThisNode,
@@ -75,7 +75,7 @@ async fn holder(socket: SocketAddr, runs: bool, me: Option<&str>, key: Key) -> H
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
-    match visit(SocketAddr::new(ip, socket.port()), fleet_key).await {
+    match visit(SocketAddr::new(ip, socket.port()), fleet_keys).await {
         Ok(visit) if me == Some(visit.peer.to_string().as_str()) => Holder::ThisNode,
         Ok(visit) => Holder::Node { peer: visit.peer.to_string() },
         Err(_) => Holder::Unknown,

@@ -154,12 +154,12 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 async fn handshake(address: SocketAddr, key: Key) -> Handshake {
-    let fleet_key = match key {
+    let fleet_keys = match key {
         Key::Lacking => return Handshake::NotTried,
         Key::Open => None,
-        Key::Fleet(key) => Some(key),
+        Key::Fleet(keys) => Some(keys),
     };
-    match visit(address, fleet_key).await {
+    match visit(address, fleet_keys).await {
         Err(why) => Handshake::Failed { why },
         Ok(Visit { peer, speaks, lane, turned_away }) => {
             let (protocol, agent) = speaks.unzip();

@@ -13,11 +13,12 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 
 fn key(key: &KeyFile) -> Finding {
     match key {
-        KeyFile::Usable { path, fingerprint } => Finding::well(
-            AREA,
-            Code::KeyUsable,
-            format!("fleet key {path}, fingerprint {fingerprint}; all devices of a fleet have the same"),
-        ),
+        KeyFile::Usable { path, fingerprint, previous } => {
+            let before = previous.as_ref().map_or_else(String::new, |key| format!(" (and {key} before it, accepted still)"));
+            let what =
+                format!("fleet key {path}, fingerprint {fingerprint}{before}; all devices of a fleet have the same");
+            Finding::well(AREA, Code::KeyUsable, what)
+        }
         KeyFile::Open => Finding::notice(AREA, Code::NetworkOpen, "no fleet key, by --open")
             .because("whoever reaches this node is let in, and can take part in and read everything"),
         KeyFile::NotGiven => Finding::notice(AREA, Code::KeyNotGiven, "no fleet key was given")
@@ -75,7 +76,7 @@ mod tests {
         let path = || "fleet.key".to_owned();
         let why = || "why".to_owned();
         for (fact, expected, remedy) in [
-            (KeyFile::Usable { path: path(), fingerprint: why() }, Code::KeyUsable, None),
+            (KeyFile::Usable { path: path(), fingerprint: why(), previous: None }, Code::KeyUsable, None),
             (KeyFile::Open, Code::NetworkOpen, None),
             (KeyFile::NotGiven, Code::KeyNotGiven, Some("--fleet-key-file")),
             (KeyFile::Absent { path: path() }, Code::KeyAbsent, Some("rocoin fleet init")),

@@ -208,7 +208,7 @@ fn own_id(identity: &IdentityFile) -> String {
 
 fn key_comparison(key: &KeyFile) -> String {
     match key {
-        KeyFile::Usable { fingerprint, path } => format!(
+        KeyFile::Usable { fingerprint, path, .. } => format!(
             "compare: here the key's fingerprint is {fingerprint} ({path}); there: rocoin doctor --fleet-key-file FILE"
         ),
         KeyFile::NotGiven
@@ -261,7 +261,7 @@ mod tests {
     const ADDRESS: &str = "192.168.1.9:4470";
 
     fn facts(connect: Connect) -> Facts {
-        let key = KeyFile::Usable { path: "fleet.key".to_owned(), fingerprint: "f00d".to_owned() };
+        let key = KeyFile::Usable { path: "fleet.key".to_owned(), fingerprint: "f00d".to_owned(), previous: None };
         Facts { interfaces: vec![ethernet()], targets: vec![target(ADDRESS, connect)], key, ..Facts::default() }
     }
 
