@@ -32,6 +32,14 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Whoever can write into a folder can put other files in place of those in it. Nothing in it was read.
+    #[error("{} can be written to by others (mode {mode:03o}); make it yours alone: chmod 700 {}", path.display(), path.display())]
+    WritableByOthers {
+        /// Which folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The file is larger than anything that belongs there. Nothing was read.
     #[error("{} has {bytes} bytes, more than the {max} that belong there", path.display())]
     TooLarge {
@@ -71,9 +79,15 @@ pub(crate) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io
     move |reason| FileError::Io { action, path: path.to_owned(), reason }
 }
 
-/// Makes a folder that is its owner's alone, and its parents.
+/// Makes a folder that is its owner's alone, and its parents. One that is there already and that others can write to is refused; that
+/// others can list it is not, since each file in it is its owner's alone.
 pub(crate) fn create_private_dir(path: &Path) -> Result<(), FileError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create the folder", path))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create the folder", path))?;
+    let mode = fs::metadata(path).map_err(failed("read the folder", path))?.permissions().mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(FileError::WritableByOthers { path: path.to_owned(), mode });
+    }
+    Ok(())
 }
 
 /// Writes a file readable by its owner alone: after a crash at any instant it is either the old one or the new one, synced.
@@ -170,6 +184,20 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let error = read_secret(&path).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_new_folder_is_its_owners_alone_and_an_old_one_that_others_can_write_to_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a").join("state");
+        create_private_dir(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        for (mode, fits) in [(0o755, true), (0o775, false), (0o777, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let made = create_private_dir(&path).map_err(|e| e.to_string());
+            assert_eq!(made.is_ok(), fits, "{mode:o}");
+            assert!(made.err().is_none_or(|e| e.contains("chmod 700")));
+        }
     }
 
     #[test]

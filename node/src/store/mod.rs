@@ -8,9 +8,10 @@ mod artifacts;
 mod boot;
 mod durable;
 mod look;
-mod remembered;
+pub(crate) mod remembered;
 
 use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -53,7 +54,9 @@ impl StateDir {
     pub fn open(path: &Path) -> Result<(Self, Boot), StoreError> {
         create_private_dir(path)?;
         let lock_path = path.join("lock");
-        let file = File::create(&lock_path).map_err(failed("create", &lock_path))?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let file = options.open(&lock_path).map_err(failed("create", &lock_path))?;
         let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => return Err(StoreError::InUse { path: path.to_owned() }),

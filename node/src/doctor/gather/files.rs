@@ -42,7 +42,9 @@ fn unusable(path: String, error: &FileError) -> KeyFile {
         e if e.is_absent() => KeyFile::Absent { path },
         FileError::ReadableByOthers { mode, .. } => KeyFile::ReadableByOthers { path, mode: *mode },
         FileError::Io { reason, .. } => KeyFile::Unreadable { path, why: reason.to_string() },
-        FileError::TooLarge { .. } | FileError::Content { .. } => KeyFile::Damaged { path, why: error.to_string() },
+        FileError::TooLarge { .. } | FileError::Content { .. } | FileError::WritableByOthers { .. } => {
+            KeyFile::Damaged { path, why: error.to_string() }
+        }
     }
 }
 
