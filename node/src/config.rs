@@ -210,7 +210,11 @@ impl Settings {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = String::from_utf8(read_bounded(path, FILE_BYTES_MAX)?)
             .map_err(|_| ConfigError::Wrong(format!("{}: it is not text", path.display())))?;
-        toml::from_str(&text).map_err(|error| ConfigError::Toml { path: path.to_owned(), error: Box::new(error) })
+        Self::parse(&text).map_err(|error| ConfigError::Toml { path: path.to_owned(), error: Box::new(error) })
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
     }
 
     /// These settings, and `lower` ones where these are silent.

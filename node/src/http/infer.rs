@@ -127,6 +127,15 @@ async fn read(api: &Api, manifest: &Manifest, headers: &HeaderMap, body: Body) -
     Ok(body)
 }
 
+/// What a body's bytes ask, of a model with that manifest.
+pub(crate) fn decode(body: &[u8], manifest: &Manifest) -> Result<Request, String> {
+    if body.len() > body_bytes_max(manifest) {
+        return Err("the body is too large".to_owned());
+    }
+    let Json(body) = Json::from_bytes(body).map_err(|e| e.to_string())?;
+    parse(&body, manifest)
+}
+
 /// What the model's input can need, and room to spare.
 fn body_bytes_max(manifest: &Manifest) -> usize {
     let image = manifest.input.elements().saturating_mul(NUMBER_BYTES_MAX);

@@ -46,13 +46,16 @@ impl StateDir {
     }
 }
 
+/// The peers that a folder's file tells of.
 pub(super) fn read(folder: &Path) -> Vec<RememberedPeer> {
-    let lines: Vec<Line> = read_bounded(&peers_path(folder), BYTES_MAX)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
-    let parse = |line: Line| Some(RememberedPeer { peer: line.peer.parse().ok()?, addresses: line.addresses });
-    lines.into_iter().filter_map(parse).collect()
+    read_bounded(&peers_path(folder), BYTES_MAX).map(|bytes| parse(&bytes)).unwrap_or_default()
+}
+
+/// The peers in a file's bytes.
+pub(crate) fn parse(bytes: &[u8]) -> Vec<RememberedPeer> {
+    let lines: Vec<Line> = serde_json::from_slice(bytes).unwrap_or_default();
+    let peer = |line: Line| Some(RememberedPeer { peer: line.peer.parse().ok()?, addresses: line.addresses });
+    lines.into_iter().filter_map(peer).collect()
 }
 
 fn peers_path(folder: &Path) -> std::path::PathBuf {

@@ -14,7 +14,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 fn key(key: &KeyFile) -> Finding {
     match key {
         KeyFile::Usable { path, fingerprint, previous } => {
-            let before = previous.as_ref().map_or_else(String::new, |key| format!(" (and {key} before it, accepted still)"));
+            let before =
+                previous.as_ref().map_or_else(String::new, |key| format!(" (and {key} before it, accepted still)"));
             let what =
                 format!("fleet key {path}, fingerprint {fingerprint}{before}; all devices of a fleet have the same");
             Finding::well(AREA, Code::KeyUsable, what)
