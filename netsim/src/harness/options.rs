@@ -1,5 +1,6 @@
 //! What one node of a mesh is started with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Place;
@@ -13,6 +14,8 @@ pub struct NodeOptions {
     pub emulate_flops_per_s: Option<f64>,
     /// RAM for students, bytes.
     pub memory_bytes: Option<u64>,
+    /// Its own key file; `None`: the mesh's.
+    pub key_file: Option<PathBuf>,
     /// Further flags, as on the command line.
     pub flags: Vec<String>,
     /// Whether it is told the addresses of the nodes that run when it starts.
@@ -30,6 +33,7 @@ impl NodeOptions {
             name: name.to_owned(),
             emulate_flops_per_s: None,
             memory_bytes: None,
+            key_file: None,
             flags: Vec::new(),
             seeded: true,
             mdns: false,

@@ -73,7 +73,7 @@ impl NodeProcess {
             .arg("--state-dir")
             .arg(self.state_dir())
             .arg("--fleet-key-file")
-            .arg(&self.fleet_key)
+            .arg(self.options.key_file.as_ref().unwrap_or(&self.fleet_key))
             .arg("--announce-file")
             .arg(&announce)
             .args(["--http", "127.0.0.1:0", "--stop-with-stdin"])
