@@ -21,6 +21,8 @@ struct Connection {
     id: ConnectionId,
     dialled_by: PeerId,
     key: Option<FleetKey>,
+    /// Its lanes were moved to one with another key: no lane can be opened on it any more.
+    left: bool,
 }
 
 /// The connections to all peers.
@@ -51,20 +53,20 @@ impl Connections {
     ) -> Vec<ConnectionId> {
         let dialled_by = if dialled_by_me { self.me } else { peer };
         let connections = self.peers.entry(peer).or_default();
-        connections.push(Connection { id, dialled_by, key });
+        connections.push(Connection { id, dialled_by, key, left: false });
         let smaller = self.me.min(peer);
         let has_current = connections.iter().any(|c| c.key == self.current);
-        let is_better = |c: &Connection| (!has_current || c.key == self.current, c.dialled_by == smaller);
+        let is_better = |c: &Connection| (!c.left, !has_current || c.key == self.current, c.dialled_by == smaller);
         let Some(preferred) = connections.iter().enumerate().max_by_key(|(i, c)| (is_better(c), *i)).map(|(i, _)| i)
         else {
             return Vec::new();
         };
-        let mut moved = Vec::new();
-        for (i, connection) in connections.iter().enumerate() {
+        let (mut moved, key) = (Vec::new(), connections[preferred].key);
+        for (i, connection) in connections.iter_mut().enumerate() {
             if i != preferred && !self.doomed.iter().any(|(_, doomed)| *doomed == connection.id) {
-                let is_moved = connection.key != connections[preferred].key;
                 let mut when = if connection.dialled_by == self.me { now } else { now + GRACE };
-                if is_moved {
+                if connection.key != key {
+                    connection.left = true;
                     moved.push(connection.id);
                     when += MOVE;
                 }
@@ -92,13 +94,16 @@ impl Connections {
     }
 
     /// A connection was closed; `true` if it was one of ours and the peer has none left. The last one that is left is not closed,
-    /// even if it was doomed: the one that was preferred to it was dead, as after a change of address.
+    /// even if it was doomed: the one that was preferred to it was dead, as after a change of address. One that was left for its key
+    /// is closed all the same, since it is of no use.
     pub(super) fn closed(&mut self, peer: &PeerId, id: ConnectionId) -> bool {
         self.doomed.retain(|(_, doomed)| *doomed != id);
         let Some(connections) = self.peers.get_mut(peer) else { return false };
         let before = connections.len();
         connections.retain(|c| c.id != id);
-        if let [last] = connections[..] {
+        if let [last] = connections[..]
+            && !last.left
+        {
             self.doomed.retain(|(_, doomed)| *doomed != last.id);
         }
         if !connections.is_empty() || before == 0 {
@@ -183,10 +188,10 @@ mod tests {
     fn the_one_that_is_left_when_the_preferred_one_dies_is_kept() {
         let (small, great) = ordered();
         let now = Instant::now();
-        let mut connections = Connections::new(small);
-        connections.opened(great, id(1), true, now);
+        let mut connections = Connections::new(small, None);
+        connections.opened(great, id(1), true, None, now);
         // The greater one's address has changed; the older connection is dead and does not know it yet.
-        connections.opened(great, id(2), false, now);
+        connections.opened(great, id(2), false, None, now);
         assert!(!connections.closed(&great, id(1)));
         assert_eq!((connections.next_doom(), connections.take_doomed(now + GRACE)), (None, vec![]));
         assert!(connections.closed(&great, id(2)));
@@ -212,6 +217,22 @@ mod tests {
             assert_eq!(connections.take_doomed(now + MOVE - Duration::from_millis(1)), []);
             assert_eq!(connections.take_doomed(now + MOVE), [id(1)]);
         }
+    }
+
+    #[test]
+    fn one_that_was_left_for_its_key_ends_even_if_the_other_dies_first() {
+        let (small, great) = ordered();
+        let [new, old] = [(); 2].map(|()| FleetKey::generate().unwrap());
+        let now = Instant::now();
+        let mut connections = Connections::new(small, Some(new));
+        connections.opened(great, id(1), true, Some(old), now);
+        connections.opened(great, id(2), true, Some(new), now);
+        assert!(!connections.closed(&great, id(2)));
+        // Nor is it preferred to one that comes meanwhile.
+        assert_eq!(connections.opened(great, id(3), false, Some(old), now), []);
+        assert!(!connections.closed(&great, id(3)));
+        assert_eq!(connections.take_doomed(now + MOVE), [id(1)]);
+        assert!(connections.closed(&great, id(1)));
     }
 
     #[test]
