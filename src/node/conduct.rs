@@ -26,8 +26,8 @@ const WRONGS: [(&str, u64); 7] = [
     ("partial logits that are none", 400),
     ("messages that are out of place", 100),
     ("stale claims and plans", 10),
-    // Whoever asks a slow holder again gets some of them twice.
-    ("chunks that nobody asked for", 1),
+    // Whoever leaves a slow holder still gets what is on its way from there, and confirms what was given up by then.
+    ("chunks that nobody asked for, or receipts of chunks that nobody sent", 1),
 ];
 
 /// How often each of [`WRONGS`] was met.

@@ -1,4 +1,5 @@
-//! Nobody is cut off for what it sent: every node in these worlds is sound, however late, doubled and out of order its messages come.
+//! Nobody is cut off for what it sent: every node in these worlds keeps to the protocol, also one that lies, however late, doubled and
+//! out of order its messages come.
 
 use super::Invariant;
 use crate::fact::{Entry, Fact};

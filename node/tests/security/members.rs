@@ -1,5 +1,7 @@
 //! Members that break the protocol.
 
+use std::sync::Arc;
+
 use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, Term};
 use rocoin::leadership::{self, EpochPlan};
 use rocoin::membership;
@@ -27,7 +29,7 @@ fn disordered() -> Vec<u8> {
 fn stale() -> Vec<u8> {
     let epoch = Epoch { term: Term(0), leader: NodeId([1; 32]), sequence: 1 };
     let plan = EpochPlan { epoch, bundle: Digest([2; 32]), groups: Vec::new(), feasible: true };
-    framed(&Message::Leadership(leadership::Message::Plan(plan)))
+    framed(&Message::Leadership(leadership::Message::Plan(Arc::new(plan))))
 }
 
 #[test]
