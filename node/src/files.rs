@@ -79,12 +79,15 @@ pub(crate) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io
     move |reason| FileError::Io { action, path: path.to_owned(), reason }
 }
 
+/// The bits of a mode that let others write.
+pub(crate) const WRITABLE_BY_OTHERS: u32 = 0o022;
+
 /// Makes a folder that is its owner's alone, and its parents. One that is there already and that others can write to is refused; that
 /// others can list it is not, since each file in it is its owner's alone.
 pub(crate) fn create_private_dir(path: &Path) -> Result<(), FileError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create the folder", path))?;
     let mode = fs::metadata(path).map_err(failed("read the folder", path))?.permissions().mode() & 0o777;
-    if mode & 0o022 != 0 {
+    if mode & WRITABLE_BY_OTHERS != 0 {
         return Err(FileError::WritableByOthers { path: path.to_owned(), mode });
     }
     Ok(())

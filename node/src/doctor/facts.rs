@@ -387,6 +387,8 @@ pub(crate) struct StateFolder {
     pub(crate) path: String,
     /// Whether it is there.
     pub(crate) exists: bool,
+    /// Its permission bits, if it is there.
+    pub(crate) mode: Option<u32>,
     pub(crate) identity: IdentityFile,
     /// Whether a node runs on it; `None` if that could not be told.
     pub(crate) locked: Option<bool>,

@@ -92,7 +92,7 @@ codes! {
     MemoryEnough, MemoryShort, MemoryTight, MemoryUnknown, DiskWritable, DiskSlow, DiskLow, DiskFull, FolderUnwritable, CpuFit, CpuPlain,
     Calibrated, NotCalibrated, LoadLow, LoadHigh,
     KeyUsable, KeyNotGiven, KeyAbsent, KeyReadableByOthers, KeyUnreadable, KeyDamaged, NetworkOpen,
-    FolderKept, FolderNew, IdentityUnusable,
+    FolderKept, FolderNew, FolderWritableByOthers, IdentityUnusable,
     NodeRuns, NodeAlone, NodeMembersLost, NodeHttpSilent, NodeHttpOther,
 }
 

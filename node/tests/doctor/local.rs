@@ -66,6 +66,22 @@ fn another_fleet_key_is_told_from_a_node_without_one_and_from_other_listeners() 
 }
 
 #[test]
+fn a_node_that_was_not_given_the_new_key_yet_is_met_with_the_one_before() {
+    let mut mesh = mesh();
+    mesh.start(node("first", &[], None)).unwrap();
+    let at = address(&mesh, 0, "/ip4/127");
+    let dir = tempfile::tempdir().unwrap();
+    let changed = dir.path().join("changed.key");
+    fs::copy(mesh.fleet_key(), &changed).unwrap();
+    mesh.run(&["fleet", "rotate", "--key-file", text(&changed)]).unwrap();
+    let said = doctor(&["--fleet-key-file", text(&changed), "--against", &at]);
+    assert!(said.has("well", "target-met") && said.code == Some(0), "{said:?}");
+    mesh.run(&["fleet", "retire", "--key-file", text(&changed)]).unwrap();
+    let said = doctor(&["--fleet-key-file", text(&changed), "--against", &at]);
+    assert_eq!(said.wrong(), ["target-other-key"]);
+}
+
+#[test]
 fn a_node_that_lets_in_only_others_turns_the_visitor_away() {
     let mut mesh = mesh();
     let nobody = "00".repeat(32);

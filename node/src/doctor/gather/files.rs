@@ -1,6 +1,8 @@
 //! Looks at the fleet key and the state folder.
 
+use std::fs;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -60,6 +62,7 @@ pub(super) fn state(folder: &Path) -> StateFolder {
     StateFolder {
         path: folder.display().to_string(),
         exists: folder.is_dir(),
+        mode: fs::metadata(folder).ok().map(|there| there.permissions().mode() & 0o777),
         identity,
         locked: look.is_locked(),
         port: look.port(),
@@ -105,9 +108,6 @@ fn write(folder: &Path) -> WriteTest {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
     use crate::fleet_key::FleetKey;
 
@@ -141,7 +141,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a").join("b");
         let state = state(&folder);
-        assert!(!folder.exists() && !state.exists);
+        assert!(!folder.exists() && !state.exists && state.mode.is_none());
         assert!(state.disk_free_bytes.is_some(), "{state:?}");
         assert!(matches!(write_test(&folder).await, Some(WriteTest::Written { .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was left");

@@ -2,6 +2,7 @@
 
 use crate::doctor::facts::{Facts, IdentityFile, KeyFile, StateFolder};
 use crate::doctor::finding::{Area, Code, Finding};
+use crate::files::WRITABLE_BY_OTHERS;
 
 const AREA: Area = Area::Files;
 const MAKE_OR_COPY: &str =
@@ -48,6 +49,15 @@ fn key(key: &KeyFile) -> Finding {
 
 fn folder(state: &StateFolder) -> Finding {
     let path = &state.path;
+    if let Some(mode) = state.mode.filter(|mode| mode & WRITABLE_BY_OTHERS != 0) {
+        return Finding::wrong(
+            AREA,
+            Code::FolderWritableByOthers,
+            format!("the state folder {path} can be written to by others (mode {mode:03o})"),
+        )
+        .because("who can write into a folder can put other files in place of those in it, so a node refuses it")
+        .mend(format!("chmod 700 {path}"));
+    }
     match &state.identity {
         IdentityFile::Unusable { why } => Finding::wrong(AREA, Code::IdentityUnusable, format!("the identity in {path} cannot be used"))
             .because(why.clone())
@@ -103,5 +113,8 @@ mod tests {
         assert_eq!(folder(&with(usable)).code, Code::FolderKept);
         assert_eq!(folder(&with(IdentityFile::Absent)).code, Code::FolderNew);
         assert_eq!(folder(&with(IdentityFile::Unusable { why: "denied".to_owned() })).code, Code::IdentityUnusable);
+        let of_mode = |mode| folder(&StateFolder { mode: Some(mode), ..StateFolder::default() });
+        assert_eq!(of_mode(0o755).code, Code::FolderNew);
+        assert_eq!(of_mode(0o775).code, Code::FolderWritableByOthers);
     }
 }

@@ -121,7 +121,7 @@ fn connected(
                      Or it is a private libp2p network that is not rocoin's"
                 ))
                 .mend(key_comparison(&facts.key))
-                .mend("copy the right one: scp -p FILE DEVICE:    # then restart the node there with --fleet-key-file")
+                .mend("copy the right one: scp -p FILE DEVICE:    # over its key file: a running node takes it up by itself")
         }
         (Handshake::Failed { why }, Greeting::Nothing | Greeting::Closed) if matches!(facts.key, KeyFile::Usable { .. }) => {
             Finding::wrong(AREA, Code::TargetNoKeyThere, format!("{address}: no handshake; it does not begin as a node with a fleet key does"))
