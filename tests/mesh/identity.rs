@@ -134,6 +134,8 @@ fn await_ready(mesh: &Mesh, node: usize) {
 
 fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    // A node takes no folder that others can write to, as a generous umask would make it.
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_dir() {
