@@ -4,8 +4,10 @@ use rocoin::bundle::Manifest;
 use rocoin::fleet::Fleet;
 use rocoin::wire;
 
-/// By the names of the corpus's folders.
-pub(crate) const DECODERS: [(&str, fn(&[u8])); 4] =
+/// A decoder by the name of its corpus's folder. It is given any bytes, and may do anything but panic.
+pub(crate) type Decoder = (&'static str, fn(&[u8]));
+
+pub(crate) const DECODERS: [Decoder; 4] =
     [("durable", durable), ("fleet-file", fleet_file), ("frame", frame), ("manifest", manifest)];
 
 /// One frame: what decodes is within its bounds, and encodes to what means the same.

@@ -15,8 +15,10 @@ use rocoin_models::npy;
 use rocoin_netsim::scenario::Scenario;
 use rocoin_node::decoders;
 
-/// By the names of the corpus's folders.
-pub(crate) const DECODERS: [(&str, fn(&[u8])); 13] = [
+/// A decoder by the name of its corpus's folder. It is given any bytes, and may do anything but panic.
+pub(crate) type Decoder = (&'static str, fn(&[u8]));
+
+pub(crate) const DECODERS: [Decoder; 13] = [
     ("announcement", announcement),
     ("bundle-tar", bundle_tar),
     ("idx", idx),

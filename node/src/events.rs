@@ -73,6 +73,9 @@ fn told(event: &Event) -> Option<Value> {
         Event::Inference(inference::Event::StudentFailed { student, reason }) => {
             Some(json!({ "event": "student_failed", "student": student, "reason": reason }))
         }
+        Event::Inference(inference::Event::Disagreed { part, replica, outvoted, .. }) => {
+            Some(json!({ "event": "disagreed", "member": replica, "part": part, "outvoted": outvoted }))
+        }
         Event::Inference(inference::Event::Finished { .. } | inference::Event::Failover { .. }) => None,
     }
 }

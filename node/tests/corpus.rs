@@ -1,7 +1,7 @@
 //! Replays what the fuzzer found worth keeping (`fuzz/corpus`), so that every decoder meets it again with each test run, without a
 //! fuzzer.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../../fuzz/src/core.rs"]
 mod of_core;

@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn ten_impossible_messages_in_a_row_are_too_many() {
-        for wrong in 0..4 {
+        for (wrong, (what, _)) in WRONGS.iter().enumerate().take(4) {
             let (messages, why) = send(&mut Conduct::default(), 100, wrong, 0.001).unwrap();
-            assert_eq!((messages, why), (10, format!("it sent 10 {}", WRONGS[wrong].0)));
+            assert_eq!((messages, why), (10, format!("it sent 10 {what}")));
         }
     }
 

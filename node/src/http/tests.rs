@@ -11,7 +11,7 @@ use futures::channel::mpsc;
 use futures::stream;
 use rocoin::bundle::Manifest;
 use rocoin::id::Digest;
-use rocoin::inference::Answer;
+use rocoin::inference::{Answer, Mode};
 use rocoin::node::{Input, Output};
 use serde_json::{Value, json};
 
@@ -133,7 +133,18 @@ async fn labels_and_version_are_those_of_the_bundle_that_answered() {
         let Input::Request { client, .. } = input else { return Vec::new() };
         let mut logits = vec![0.0; manifest().classes];
         logits[0] = 1.0;
-        let answer = Answer { logits, bundle: NEXT, epoch: None, parts: Vec::new(), missing: Vec::new() };
+        let answer = Answer {
+            logits,
+            bundle: NEXT,
+            epoch: None,
+            parts: Vec::new(),
+            missing: Vec::new(),
+            mode: Mode::All,
+            asked: 0,
+            hedges: 0,
+            verified: Vec::new(),
+            disagreements: Vec::new(),
+        };
         vec![Output::Answer { client: *client, result: Ok(answer) }]
     }
     let (_bench, api) = bench(answer_from_the_next, Limits::default()).await;

@@ -24,7 +24,7 @@ pub(super) fn build(identity: &Identity, door: Door) -> Result<Boxed<(PeerId, St
             bound_unsent(&stream);
             stream
         })
-        .and_then(move |stream, point| door.clone().pass(stream, point));
+        .and_then(move |stream, point| door.pass(stream, point));
     Ok(transport
         .upgrade(Version::V1Lazy)
         .authenticate(noise)

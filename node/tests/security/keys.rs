@@ -35,9 +35,9 @@ fn the_fleet_key_is_changed_device_by_device_without_losing_a_request() {
 
     // Both keys, to one device after the other.
     mesh.run(&["fleet", "rotate", "--key-file", &operators.to_string_lossy()]).unwrap();
-    for n in 0..3 {
-        copy(&operators, &files[n]);
-        logged(&mesh.nodes()[n], &["the fleet has a new key; both are accepted"]);
+    for (node, path) in mesh.nodes().iter().zip(&files[..3]) {
+        copy(&operators, path);
+        logged(node, &["the fleet has a new key; both are accepted"]);
         load.answer(10);
         all_routable(&mesh, 4);
     }
@@ -54,9 +54,9 @@ fn the_fleet_key_is_changed_device_by_device_without_losing_a_request() {
 
     // Then the new one alone. The fourth device was forgotten.
     mesh.run(&["fleet", "retire", "--key-file", &operators.to_string_lossy()]).unwrap();
-    for n in 0..3 {
-        copy(&operators, &files[n]);
-        logged(&mesh.nodes()[n], &["WARN", "missed (", "its fleet key is not accepted any more"]);
+    for (node, path) in mesh.nodes().iter().zip(&files[..3]) {
+        copy(&operators, path);
+        logged(node, &["WARN", "missed (", "its fleet key is not accepted any more"]);
         load.answer(10);
     }
     let (answered, failed) = load.stop();

@@ -40,7 +40,8 @@ fn members_that_break_the_protocol_are_cut_off_and_named_and_the_others_go_on_an
     let load = Load::start(&mesh, &[0, 1, 2]);
     load.answer(5);
 
-    let offences: [(&str, Box<dyn Iterator<Item = Vec<u8>>>, &str); 5] = [
+    type Frames = Box<dyn Iterator<Item = Vec<u8>>>;
+    let offences: [(&str, Frames, &str); 5] = [
         ("malformed", Box::new([[&4_u32.to_le_bytes()[..], b"\x01ab\0"].concat()].into_iter()), "the bytes end after"),
         ("oversized", Box::new([u32::MAX.to_le_bytes().to_vec()].into_iter()), "a frame of 4294967295 bytes"),
         ("too-many", Box::new((0..).map(|seq| membership(Kind::Nack { seq }))), "too many frames in the Control lane"),

@@ -89,7 +89,7 @@ impl Times {
         let fresh: Vec<Sample> = samples.copied().filter(|sample| is_fresh(now, sample)).collect();
         let answers = || fresh.iter().filter_map(|sample| Some((sample.took, sample.run?)));
         let travel = answers().map(|(took, run)| took - run).min();
-        let run = answers().map(|(_, run)| run).last();
+        let run = answers().map(|(_, run)| run).next_back();
         let heard = travel.zip(run).map(|(travel, run)| travel + run);
         // Since its last answer.
         let in_vain = fresh.iter().rev().take_while(|sample| sample.run.is_none()).map(|sample| sample.took).max();
