@@ -340,8 +340,8 @@ mod tests {
                 assert!(serve.taken(r.to, FILE, r.offset, at(round * 200 + took)));
             }
         }
-        assert_eq!(largest[1], MOST);
-        assert!(largest[usize::from(slow)] <= 2 * CHUNK_BYTES_MIN, "{largest:?}");
+        assert!(largest[1] > 4 * CHUNK_BYTES_MIN, "{largest:?}");
+        assert!(largest[usize::from(slow)] <= 4 * CHUNK_BYTES_MIN, "{largest:?}");
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Counters {
     pub plans_stale: u64,
     /// Plans refused because they make no sense.
     pub plans_malformed: u64,
+    /// Changes refused because the plan that they change is another here, though of the same epoch: two devices have one identity.
+    pub changes_refused: u64,
     /// Writes that failed.
     pub persist_failures: u64,
 }
@@ -242,9 +244,9 @@ impl Leadership {
         match self.gate.propose_change(change) {
             Some(true) => self.outbid_at = now,
             Some(false) => self.answer_stale(from, epoch),
-            // Whoever cannot apply it needs all of the plan.
+            // Whoever cannot apply it needs all of the plan. It is not the sender's fault.
             None => {
-                self.counters.plans_malformed += 1;
+                self.counters.changes_refused += 1;
                 self.ask(now, from, None);
             }
         }

@@ -117,7 +117,7 @@ impl Node {
             leadership.term_jumps_refused,
             coordinator.bad_answers,
             coordinator.unexpected + self.replicas.counters().unexpected,
-            leadership.claims_stale + leadership.plans_stale,
+            leadership.claims_stale + leadership.plans_stale + leadership.changes_refused,
             self.stock.counters().messages_refused,
         ])
     }

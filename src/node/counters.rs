@@ -22,7 +22,8 @@ impl Node {
             relays_refused, probes_failed, refutations, stalls, digests,
         });
         count!(all, "leadership", self.leadership.counters() => leadership {
-            claims_made, plans_made, term_jumps_refused, claims_stale, plans_stale, plans_malformed, persist_failures,
+            claims_made, plans_made, term_jumps_refused, claims_stale, plans_stale, plans_malformed, changes_refused,
+            persist_failures,
         });
         count!(all, "deployment", self.stock.counters() => deployment {
             chunks_received, chunks_sent, messages_refused, reads_refused, wrong_hashes, store_failures, load_failures,

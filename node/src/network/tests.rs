@@ -13,7 +13,7 @@ use rocoin::inference;
 use rocoin::node::Lane;
 use rocoin::wire::Message;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use super::behaviour::Behaviour;
 use super::door::Door;
@@ -340,20 +340,28 @@ impl Talk {
     async fn until(&mut self, a: &mut Peer, b: &mut Peer, holds: impl Fn(&Peer, &Peer, u64) -> bool) {
         /// On their way each way at once.
         const WINDOW: u64 = 32;
+        /// Sent in a millisecond: half of what a peer may send.
+        const MOST: u64 = 10;
+        let mut pace = tokio::time::interval(Duration::from_millis(1));
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let talk = async {
             loop {
                 let holds = holds(a, b, self.sent);
-                while !holds && self.heard.iter().all(|heard| self.sent < heard + WINDOW) {
-                    self.to_a.send(cancel(self.sent), Blob::default());
-                    self.to_b.send(cancel(self.sent), Blob::default());
-                    self.sent += 1;
-                }
                 if holds && self.heard == [self.sent; 2] {
                     return;
                 }
                 let (side, event) = tokio::select! {
                     event = a.data.recv() => (0, event),
                     event = b.data.recv() => (1, event),
+                    _ = pace.tick(), if !holds => {
+                        let room = self.heard.iter().min().map_or(0, |heard| heard + WINDOW - self.sent);
+                        for _ in 0..room.min(MOST) {
+                            self.to_a.send(cancel(self.sent), Blob::default());
+                            self.to_b.send(cancel(self.sent), Blob::default());
+                            self.sent += 1;
+                        }
+                        continue;
+                    }
                 };
                 assert!(matches!(event, Some(NetworkEvent::Message { .. })), "{event:?}");
                 self.heard[side] += 1;

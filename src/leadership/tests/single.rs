@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fixture::{bundle, capability, id};
 use crate::id::{Digest, Epoch, Generation, Term};
+use crate::leadership::change::PlanChange;
 use crate::leadership::{Claim, Config, EpochPlan, Event, Input, Leadership, Message, Output, Promise, ViewMember};
 use crate::membership::State;
 use crate::time::{Duration, Instant};
@@ -142,6 +143,18 @@ fn a_node_that_has_seen_no_term_takes_any_that_leaves_room_above() {
     machine.handle(now, from(3, claim(1 << 20, 3)));
     machine.handle(now, Input::Persisted);
     assert_eq!(machine.leader(), Some(id(3)));
+}
+
+#[test]
+fn a_change_of_another_plan_of_the_same_epoch_is_refused_and_all_of_the_plan_is_asked_for() {
+    let clones = EpochPlan { bundle: Digest([9; 32]), ..(*plan(5, 2, 3)).clone() };
+    let next = EpochPlan { epoch: plan(5, 2, 4).epoch, ..clones.clone() };
+    let change = PlanChange::between(&clones, &next).unwrap();
+    let (mut machine, now) = node(promised(5, Some(plan(5, 2, 3))));
+    machine.handle(now, from(2, Message::Change(Arc::new(change))));
+    assert_eq!(outputs(&mut machine), [Output::Send { to: id(2), message: Message::Want { have: None } }]);
+    assert_eq!((machine.counters().changes_refused, machine.counters().plans_malformed), (1, 0));
+    assert_eq!(epoch(&machine), Some(plan(5, 2, 3).epoch));
 }
 
 #[test]
