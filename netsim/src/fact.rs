@@ -131,6 +131,13 @@ pub enum Fact {
         /// The receiver.
         to: HostId,
     },
+    /// A lane between two hosts is held up for seconds, since one packet was lost again and again.
+    Stalled {
+        /// The sender.
+        from: HostId,
+        /// The receiver.
+        to: HostId,
+    },
     /// The links or the disk of a host are so bad, or well again, that nothing is demanded of it.
     Impaired {
         /// Which.

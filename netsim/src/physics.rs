@@ -99,6 +99,10 @@ impl Physics {
                 };
                 self.disturb(*host, |_| ());
             }
+            Fact::Stalled { from, to } => {
+                self.disturb(*from, |_| ());
+                self.disturb(*to, |_| ());
+            }
             Fact::Cut { from, to } => {
                 self.cuts.insert((*from, *to));
                 self.disturb(*from, |_| ());

@@ -37,8 +37,10 @@ const CALM_FOR: Duration = Duration::from_secs(50);
 /// The shares of worlds that ask replicas in another mode than `all`.
 const HEDGED: f64 = 0.15;
 const VERIFY: f64 = 0.15;
-/// In mode `verify` some host begins to lie so often, and lies so long, on average.
-const LIED_EVERY: Duration = Duration::from_secs(20);
+/// There some host begins to go wrong so often, and does so long, on average: what those modes are for.
+const WRONG_EVERY: Duration = Duration::from_secs(20);
+/// In mode `hedged` it becomes so much slower that the next replica has to be asked.
+const SLOWER: (f64, f64) = (30.0, 300.0);
 /// A made-up student of the least size needs 120 kB of RAM; four of them fit anywhere.
 const MEMORY_BYTES: (f64, f64) = (6e5, 6e6);
 
@@ -76,8 +78,8 @@ fn deploy_often(seed: u64, plan: &mut Plan) {
     }
 }
 
-/// Mostly as the program does it; now and then the replicas are asked in another mode, and in mode `verify` some host lies for a while,
-/// again and again.
+/// Mostly as the program does it; now and then the replicas are asked in another mode, and again and again some host is slow for a while, in
+/// mode `hedged`, or lies, in mode `verify`.
 fn draw_mode(seed: u64, plan: &mut Plan) {
     let mut random = Random::new(seed, "swarm modes");
     let hosts = plan.setup.hosts.len();
@@ -86,19 +88,22 @@ fn draw_mode(seed: u64, plan: &mut Plan) {
         drawn if drawn < HEDGED + VERIFY => Mode::Verify,
         _ => return,
     };
-    if plan.setup.load.mode != Mode::Verify {
-        return;
-    }
     let (mut at, end) = (Instant::ZERO, Instant::ZERO + plan.safety);
     loop {
-        at = at + random.exponential(LIED_EVERY);
+        at = at + random.exponential(WRONG_EVERY);
         let on = Target::Host(u32::try_from(random.below(hosts)).unwrap_or(0));
-        let until = at + random.exponential(LIED_EVERY);
+        let until = at + random.exponential(WRONG_EVERY);
         if until >= end {
             return;
         }
-        plan.setup.schedule.push(Scheduled { at, fault: Fault::Lie { on: on.clone(), lies: true } });
-        plan.setup.schedule.push(Scheduled { at: until, fault: Fault::Lie { on, lies: false } });
+        let (wrong, right) = if plan.setup.load.mode == Mode::Verify {
+            (Fault::Lie { on: on.clone(), lies: true }, Fault::Lie { on, lies: false })
+        } else {
+            let factor = random.log_between(SLOWER.0, SLOWER.1);
+            (Fault::Slow { on: on.clone(), factor }, Fault::Slow { on, factor: 1.0 })
+        };
+        plan.setup.schedule.push(Scheduled { at, fault: wrong });
+        plan.setup.schedule.push(Scheduled { at: until, fault: right });
     }
 }
 

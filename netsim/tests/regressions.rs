@@ -10,7 +10,7 @@ use rocoin_netsim::scenario::Scenario;
 use rocoin_netsim::swarm;
 
 /// Seeds that once broke an invariant, and by what. No scenario has been found that fails without the fix.
-const SEEDS: [(u64, &str); 8] = [
+const SEEDS: [(u64, &str); 9] = [
     (385, "a re-plan gave a device more than its memory; planner::replan has a test of its own"),
     (97, "two clones of one identity and generation took late answers to each other's requests for their own"),
     (105, "a student's file that failed to load was still told of once the plan had moved on"),
@@ -20,6 +20,10 @@ const SEEDS: [(u64, &str); 8] = [
     (
         477,
         "the new bundle lost its replicas, and the old one, still loaded, was not used; node::routes has a test of its own",
+    ),
+    (
+        2443,
+        "a node was cut off for a change of the plan of one epoch that two clones had made differently; leadership has a test",
     ),
     (752, "a verdict that another had waited for took effect at once; membership::suspicion has a test of its own"),
 ];

@@ -13,7 +13,7 @@ use super::event::{Event, Parcel};
 use super::host::Link;
 use super::network::{Bytes, ConnectionId, Fate, Pays};
 use super::standing::pair;
-use crate::fact::HostId;
+use crate::fact::{Fact, HostId};
 
 /// In fleets larger than this a host calls out again only while it has no link at all.
 const CROWD: usize = 64;
@@ -199,7 +199,11 @@ impl World {
         let rate = self.host(payer).spec.capability.link_bits_per_s;
         let size = bytes.header + bytes.blob;
         let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob, bytes: size };
-        match self.network.send(self.now, (from, host), lane, bytes, (payer, rate)) {
+        let fate = self.network.send(self.now, (from, host), lane, bytes, (payer, rate));
+        for (from, to) in self.network.take_stalls() {
+            self.tell(Fact::Stalled { from, to });
+        }
+        match fate {
             Fate::Arrives(times) => {
                 let event = if self.network.spec.both_ways { Event::Arrive } else { Event::Deliver };
                 for at in &times[1..] {

@@ -17,6 +17,8 @@ use crate::random::Random;
 const RETRANSMIT: Duration = Duration::from_millis(200);
 /// A packet lost more often than this in a row arrives all the same: the connection would have broken.
 const LOSSES_MAX: u32 = 5;
+/// A packet lost so often in a row holds its lane up for 3 s: for those two it is as if the link had been cut.
+const STALLED: u32 = 4;
 /// Control messages that wait for one peer, as the shell's queue has it; one more is dropped.
 const BACKLOG_MAX: usize = 256;
 
@@ -114,6 +116,8 @@ pub(super) struct Network {
     backlogs: BTreeMap<(HostId, HostId), VecDeque<Instant>>,
     /// The last arrival of each lane that is not over yet.
     arrivals: BTreeMap<(HostId, HostId, Lane), Instant>,
+    /// Lanes that have stalled, not told of yet.
+    stalls: Vec<(HostId, HostId)>,
     next: u64,
     random: Random,
 }
@@ -130,6 +134,7 @@ impl Network {
             busy_in: vec![Instant::ZERO; hosts],
             backlogs: BTreeMap::new(),
             arrivals: BTreeMap::new(),
+            stalls: Vec::new(),
             next: 0,
             random,
         }
@@ -287,12 +292,20 @@ impl Network {
             at = at + RETRANSMIT * (1 << losses);
             losses += 1;
         }
+        if losses >= STALLED {
+            self.stalls.push((from, to));
+        }
         if self.random.chance(self.spec.reorder) {
             return at + self.latency(from, to) * 3;
         }
         let last = self.arrivals.entry((from, to, lane)).or_insert(at);
         *last = at.max(*last);
         *last
+    }
+
+    /// Who was to be reached over a lane that has stalled since the last call, and by whom.
+    pub(super) fn take_stalls(&mut self) -> Vec<(HostId, HostId)> {
+        std::mem::take(&mut self.stalls)
     }
 
     /// Forgets what is over.
