@@ -36,7 +36,9 @@ mod tests {
         let cut = (2.0, Fact::CutOff { host: host(0), member: node(1), what: "old news".to_owned() });
         let facts = start().into_iter().chain([cut.clone()]).collect();
         assert!(judge(&mut NobodySoundIsCutOff, facts).unwrap_err().contains("old news"));
-        let copy = start().into_iter().chain([(1.5, started(2, 0)), cut]).collect();
-        assert_eq!(judge(&mut NobodySoundIsCutOff, copy), Ok(()), "two of one identity");
+        let Fact::Started { generation, memory_bytes, disk_bytes, wanted, .. } = started(2, 1) else { unreachable!() };
+        let copy = Fact::Started { host: host(2), node: node(0), generation, memory_bytes, disk_bytes, wanted };
+        let facts = start().into_iter().chain([(1.5, copy), cut]).collect();
+        assert_eq!(judge(&mut NobodySoundIsCutOff, facts), Ok(()), "by one of two of one identity");
     }
 }
