@@ -17,6 +17,8 @@ const FRESH_REQUESTS: usize = 5;
 /// and that slow devices take their time is no failure of the mesh. (Ours: the most patience that the swarm draws.)
 const FRESH_RATE: f64 = 5.0;
 const FRESH_DEADLINE_S: f64 = 10.0;
+/// By then all nodes have started where they are to be introduced to each other.
+const INTRODUCED: Duration = Duration::from_millis(100);
 /// How the last invariant is called: the one of the second phase.
 const RECOVERS: &str = "recovers";
 
@@ -153,11 +155,11 @@ pub struct Report {
 pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
     let Plan { setup, safety, recovery } = plan;
     let checker = Checker::new(&setup.models, Bounds::from(&setup.node));
-    let planned = Planned::new(&setup);
+    let (planned, acquainted) = (Planned::new(&setup), setup.acquainted);
     let mut run =
         Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default(), planned };
     let mut recovered_after = None;
-    let outcome = run.until(Instant::ZERO + safety, |_| false).and_then(|_| {
+    let outcome = run.begin(acquainted).and_then(|()| run.until(Instant::ZERO + safety, |_| false)).and_then(|_| {
         recovered_after = match recovery {
             Some(recovery) => run.recover(&recovery)?,
             None => None,
@@ -193,6 +195,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// A mesh that begins in the middle has found together as soon as all nodes run; who leads and what is planned it settles by itself.
+    fn begin(&mut self, acquainted: bool) -> Result<(), Box<Violation>> {
+        if acquainted {
+            self.until(Instant::ZERO + INTRODUCED, |_| false)?;
+            self.world.introduce();
+        }
+        Ok(())
+    }
+
     /// Lets the world go on until then, or until `enough`, asked after each look at the views; true if it was.
     fn until(&mut self, end: Instant, enough: impl Fn(&Self) -> bool) -> Result<bool, Box<Violation>> {
         loop {

@@ -92,6 +92,8 @@ struct File {
     #[serde(default)]
     in_place: bool,
     #[serde(default)]
+    acquainted: bool,
+    #[serde(default)]
     runs_fail: bool,
     hosts: Vec<Hosts>,
     #[serde(default)]
@@ -189,7 +191,7 @@ impl Scenario {
             node: file.node.config(),
             models,
             in_place: file.in_place,
-            acquainted: false,
+            acquainted: file.acquainted,
             runs_fail: file.runs_fail,
             load: file.load.clone(),
             schedule: self.schedule.clone(),

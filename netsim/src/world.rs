@@ -58,7 +58,7 @@ pub struct Setup {
     pub models: Vec<Arc<Model>>,
     /// Every disk has the first bundle's artifacts from the start.
     pub in_place: bool,
-    /// Hosts do not call out, and have one clock in common; [`World::introduce`] makes them known to each other.
+    /// Hosts do not call out at their first start, and have one clock in common; [`World::introduce`] makes them known to each other.
     pub acquainted: bool,
     /// A student's run fails with the failure probability of its host's capability.
     pub runs_fail: bool,

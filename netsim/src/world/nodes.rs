@@ -78,7 +78,7 @@ impl World {
         self.tell_stored(host);
         self.carry_out(host);
         let wait = self.random.time(Duration::ZERO, START_WITHIN);
-        if !self.acquainted {
+        if !self.acquainted || now > Instant::ZERO {
             self.after(wait, Event::Announce { host, life });
         }
     }
