@@ -65,7 +65,7 @@ impl<R: Read + Seek> Npz<R> {
         self.archive.file_names().map(|name| name.strip_suffix(".npy").unwrap_or(name).to_owned()).collect()
     }
 
-    /// One array as a `.npy` file's bytes, for [`array`].
+    /// One array as a `.npy` file's bytes, for [`array()`].
     ///
     /// # Errors
     /// [`NpyError::Absent`], [`NpyError::TooLarge`], [`NpyError::Archive`].
