@@ -117,9 +117,7 @@ pub fn converged(setup: Setup) -> Option<World> {
     let end = world.now() + PATIENCE;
     while world.now() < end {
         advance(&mut world, Duration::from_millis(100));
-        let epochs: BTreeSet<_> =
-            world.host_ids().map(|host| world.identity(host).and_then(|(_, epoch)| epoch)).collect();
-        if epochs.len() != 1 || epochs.contains(&None) {
+        if !world.follows_one_plan() {
             continue;
         }
         advance(&mut world, LOADED);

@@ -227,6 +227,13 @@ impl World {
         }
     }
 
+    /// Whether every node that runs has adopted one and the same plan.
+    pub fn follows_one_plan(&self) -> bool {
+        let epochs: std::collections::BTreeSet<_> =
+            self.host_ids().map(|host| self.identity(host).and_then(|(_, epoch)| epoch)).collect();
+        epochs.len() == 1 && !epochs.contains(&None)
+    }
+
     fn happen(&mut self, event: Event) {
         match event {
             Event::Wake { host, ticket } => self.wake(host, ticket),
