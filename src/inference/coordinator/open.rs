@@ -1,43 +1,25 @@
 //! One open request: who was asked for what, what came back, and what that calls for.
 
+mod asking;
+mod attempts;
 mod result;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use self::attempts::Attempts;
 use super::Output;
 use super::forecast::Forecast;
 use super::votes::{self, Vote};
 use crate::blob::Blob;
 use crate::bugs::{Bug, Bugs};
 use crate::id::{Digest, NodeId, PartId, RequestId};
-use crate::inference::{Event, Message, Mode, Refusal, Request, Route, Routing, merge};
+use crate::inference::{Message, Mode, Refusal, Request, Route, Routing, merge};
 use crate::node::ClientId;
 use crate::time::{Duration, Instant};
 
 /// The largest size of a partial logit; a greater one is a broken answer. (Ours: the sum over 2^16 parts cannot overflow `f32`.)
 const LOGIT_MAX: f32 = 1e30;
-
-/// One replica's try at one part.
-#[derive(Debug)]
-struct Attempt {
-    part: usize,
-    asked: Instant,
-    expected: Duration,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Asked; an answer is expected.
-    Waiting,
-    /// Not expected any more, but still taken: the link broke, or the replica is not routed to.
-    Lost,
-    /// Lost, but routed to again: may be asked anew.
-    Back,
-    /// Answered, refused or cancelled: nothing more is taken from it.
-    Over,
-}
 
 /// One replica's answer for a part.
 #[derive(Debug)]
@@ -88,6 +70,11 @@ impl PartState {
     fn is_answered(&self) -> bool {
         !self.replies.is_empty()
     }
+
+    /// Whether an answer would be used.
+    fn is_of_use(&self, mode: Mode) -> bool {
+        !self.is_answered() || mode == Mode::Verify && !self.decided
+    }
 }
 
 /// One open request. All of its answer is from one bundle.
@@ -104,7 +91,7 @@ pub(super) struct Open {
     /// What is served by now, if that is another bundle.
     next: Option<Arc<Routing>>,
     parts: Vec<PartState>,
-    attempts: BTreeMap<(NodeId, Digest), Attempt>,
+    attempts: Attempts,
     /// Parts that a replica had no room for.
     overloaded: BTreeSet<usize>,
     /// Waits that were given up: of which replica, after how long.
@@ -136,7 +123,7 @@ impl Open {
             parts: routing.parts.iter().map(|_| PartState::default()).collect(),
             routing,
             next: None,
-            attempts: BTreeMap::new(),
+            attempts: Attempts::default(),
             overloaded: BTreeSet::new(),
             in_vain: Vec::new(),
             asked: 0,
@@ -146,27 +133,11 @@ impl Open {
         }
     }
 
-    /// Asks whom the mode wants asked at the start: every replica of every part; in mode `all` none that is distrusted, if there are
-    /// others. Mode `hedged` leaves it to [`Self::ask_next`].
-    pub(super) fn ask_all(&mut self, now: Instant, forecast: &Forecast, out: &mut VecDeque<Output>) {
-        let routing = Arc::clone(&self.routing);
-        let parts = || routing.parts.iter().enumerate();
-        match self.mode {
-            Mode::All => {
-                let routes = parts().flat_map(|(part, routes)| forecast.trusted(routes).map(move |r| (part, *r)));
-                self.ask(now, routes.collect(), out);
-            }
-            Mode::Verify => {
-                self.ask(now, parts().flat_map(|(part, routes)| routes.iter().map(move |r| (part, *r))).collect(), out);
-            }
-            Mode::Hedged => {}
-        }
-    }
-
     /// Begins anew on the bundle that is served by now, if a part of its own is not to be had any more and the other has more for it;
     /// says whether it did.
     pub(super) fn restart(&mut self, now: Instant, forecast: &Forecast, out: &mut VecDeque<Output>) -> bool {
-        let is_stranded = |part: usize| self.lacks(part) && !self.overloaded.contains(&part) && !self.is_expected(part);
+        let is_stranded =
+            |part: usize| self.lacks(part) && !self.overloaded.contains(&part) && !self.attempts.is_expected(part);
         let stranded = self.next.is_some() && (0..self.parts.len()).any(is_stranded);
         let (elements, served, min_parts) = (self.routing.input_elements, self.served(), self.min_parts);
         let is_better = |next: &mut Arc<Routing>| {
@@ -183,114 +154,6 @@ impl Open {
         true
     }
 
-    /// Whether [`Self::ask_next`] would ask somebody.
-    pub(super) fn wants_more(&self, now: Instant) -> bool {
-        (0..self.parts.len()).any(|part| self.wants_another(now, part))
-    }
-
-    fn wants_another(&self, now: Instant, part: usize) -> bool {
-        self.lacks(part) && (!self.is_expected(part) || self.is_overdue(now, part)) && self.has_fresh(part)
-    }
-
-    /// Mode `hedged`: another replica's turn has come.
-    fn is_overdue(&self, now: Instant, part: usize) -> bool {
-        self.mode == Mode::Hedged && self.parts[part].due.is_some_and(|due| due <= now)
-    }
-
-    /// Asks another replica for each part that has lost all that were asked, or whose answer is overdue; says for how many of the
-    /// former.
-    pub(super) fn ask_next(&mut self, now: Instant, forecast: &mut Forecast, out: &mut VecDeque<Output>) -> u64 {
-        let (mut routes, mut failovers) = (Vec::new(), 0);
-        for part in (0..self.parts.len()).filter(|&part| self.wants_another(now, part)).collect::<Vec<_>>() {
-            let was_asked = self.attempts.values().any(|attempt| attempt.part == part);
-            let is_lost = was_asked && !self.is_expected(part);
-            let picked = self.pick(now, part, forecast);
-            if self.mode == Mode::Hedged {
-                let first = usize::from(!was_asked);
-                self.hedges += u32::try_from(picked.len() - first.min(picked.len())).unwrap_or(u32::MAX);
-            }
-            if let Some(route) = picked.first().filter(|_| is_lost) {
-                failovers += 1;
-                let (request, to) = (self.id, route.replica);
-                out.push_back(Output::Event(Event::Failover { request, part: part_id(part), to }));
-            }
-            routes.extend(picked.into_iter().map(|route| (part, route)));
-        }
-        self.ask(now, routes, out);
-        failovers
-    }
-
-    /// The best replica of the part that was not asked yet, or was lost and is back. In mode `hedged` also when the one after it has its
-    /// turn; if that is at once, that one too, and so on.
-    fn pick(&mut self, now: Instant, part: usize, forecast: &mut Forecast) -> Vec<Route> {
-        let mut fresh: Vec<Route> = self.fresh(part).copied().collect();
-        let mut picked = Vec::new();
-        while let Some(route) = forecast.best(&fresh) {
-            picked.push(route);
-            if self.mode != Mode::Hedged {
-                break;
-            }
-            fresh.retain(|other| *other != route);
-            let wait = self.patience(now, route, &fresh, forecast);
-            forecast.take(route);
-            self.parts[part].due = (!fresh.is_empty()).then(|| now + wait);
-            if !wait.is_zero() {
-                break;
-            }
-        }
-        if self.bugs.has(Bug::HedgeNeverFires) {
-            self.parts[part].due = None;
-        }
-        picked
-    }
-
-    /// How long a replica that is asked now is waited for until the next has its turn: its 95th percentile, and no longer than leaves time
-    /// for all the others. They are all asked by half of the deadline, and early enough for the slowest.
-    fn patience(&self, now: Instant, route: Route, others: &[Route], forecast: &Forecast) -> Duration {
-        let Some(slowest) = others.iter().map(|other| forecast.overdue_after(*other)).max() else {
-            return Duration::MAX;
-        };
-        let left = self.deadline.since(now);
-        let half = (self.deadline - self.started) / 2;
-        let spare = left.saturating_sub(slowest.max(half));
-        let turns = u32::try_from(others.len()).unwrap_or(u32::MAX);
-        forecast.overdue_after(route).min(spare / turns)
-    }
-
-    /// One message a device, with the input once and all the students it is asked for, in part order.
-    fn ask(&mut self, now: Instant, routes: Vec<(usize, Route)>, out: &mut VecDeque<Output>) {
-        let mut devices: BTreeMap<NodeId, Vec<Digest>> = BTreeMap::new();
-        for (part, Route { replica, student, expected }) in routes {
-            self.asked += 1;
-            self.attempts.insert((replica, student), Attempt { part, asked: now, expected, state: State::Waiting });
-            devices.entry(replica).or_default().push(student);
-        }
-        let remaining = self.deadline.since(now);
-        out.extend(devices.into_iter().map(|(to, students)| Output::Send {
-            to,
-            message: Message::Ask { request: self.id, bundle: self.routing.bundle, students, remaining },
-            blob: self.input.clone(),
-        }));
-    }
-
-    /// Replicas of the part that were not asked yet, or were lost and are back.
-    fn fresh(&self, part: usize) -> impl Iterator<Item = &Route> {
-        let is_fresh = |route: &&Route| {
-            self.attempts.get(&(route.replica, route.student)).is_none_or(|attempt| attempt.state == State::Back)
-        };
-        self.routing.parts[part].iter().filter(is_fresh)
-    }
-
-    fn has_fresh(&self, part: usize) -> bool {
-        self.fresh(part).next().is_some()
-    }
-
-    /// The replicas that [`Self::ask_next`] may ask.
-    pub(super) fn candidates(&self, now: Instant) -> impl Iterator<Item = Route> {
-        let parts = (0..self.parts.len()).filter(move |&part| self.wants_another(now, part));
-        parts.flat_map(|part| self.fresh(part)).copied()
-    }
-
     /// An answer came; with how long it took if it was being waited for.
     pub(super) fn partial(
         &mut self,
@@ -299,11 +162,8 @@ impl Open {
         run: Duration,
         blob: &Blob,
     ) -> (Taken, Option<Duration>) {
-        let Some(attempt) = self.attempts.get_mut(&(from, student)).filter(|a| a.state != State::Over) else {
-            return (Taken::Late, None);
-        };
-        attempt.state = State::Over;
-        let (part, took) = (attempt.part, now.since(attempt.asked));
+        let Some((part, asked)) = self.attempts.finish(from, student) else { return (Taken::Late, None) };
+        let took = now.since(asked);
         let Some(logits) = usable(blob, self.routing.bias.len()) else {
             self.hurry(part);
             return (Taken::Bad, Some(took));
@@ -350,26 +210,12 @@ impl Open {
 
     /// How many are being waited for with that student.
     fn waiting(&self, part: usize, student: Digest) -> usize {
-        let waits = |((_, of), attempt): &(&(NodeId, Digest), &Attempt)| {
-            *of == student && attempt.part == part && attempt.state == State::Waiting
-        };
-        self.attempts.iter().filter(waits).count()
-    }
-
-    /// Mode `hedged`: one that was asked for the part will not answer; the next has its turn at once.
-    fn hurry(&mut self, part: usize) {
-        if self.mode == Mode::Hedged && self.parts[part].due.is_some() {
-            self.parts[part].due = Some(self.started);
-        }
+        self.attempts.waiting_for(part).filter(|(_, of)| *of == student).count()
     }
 
     /// Whether the refusal was news.
     pub(super) fn refuse(&mut self, from: NodeId, student: Digest, reason: Refusal) -> bool {
-        let Some(attempt) = self.attempts.get_mut(&(from, student)).filter(|a| a.state != State::Over) else {
-            return false;
-        };
-        attempt.state = State::Over;
-        let part = attempt.part;
+        let Some((part, _)) = self.attempts.finish(from, student) else { return false };
         if reason == Refusal::Overloaded {
             self.overloaded.insert(part);
         }
@@ -379,16 +225,7 @@ impl Open {
 
     /// The link to the peer broke.
     pub(super) fn lose(&mut self, peer: NodeId) {
-        let mut parts = Vec::new();
-        for (_, attempt) in self.attempts.iter_mut().filter(|((replica, _), _)| *replica == peer) {
-            if attempt.state == State::Waiting {
-                parts.push(attempt.part);
-            }
-            if attempt.state != State::Over {
-                attempt.state = State::Lost;
-            }
-        }
-        parts.into_iter().for_each(|part| self.hurry(part));
+        self.attempts.lose(peer).into_iter().for_each(|part| self.hurry(part));
     }
 
     /// Follows a new routing of the same bundle; one of another is for when this one cannot be completed.
@@ -400,46 +237,25 @@ impl Open {
         self.next = None;
         assert_eq!(routing.parts.len(), self.parts.len(), "a bundle's number of parts never changes");
         self.routing = Arc::clone(routing);
-        let mut lost = Vec::new();
-        for (&(replica, student), attempt) in &mut self.attempts {
-            let routed = routing.parts[attempt.part].iter().any(|r| (r.replica, r.student) == (replica, student));
-            attempt.state = match (attempt.state, routed) {
-                (State::Lost | State::Back, true) => State::Back,
-                (State::Lost | State::Back, false) => State::Lost,
-                (State::Waiting, false) => {
-                    lost.push(attempt.part);
-                    State::Lost
-                }
-                (kept @ (State::Waiting | State::Over), _) => kept,
-            };
-        }
-        lost.into_iter().for_each(|part| self.hurry(part));
+        self.attempts.reroute(routing).into_iter().for_each(|part| self.hurry(part));
     }
 
     /// Tells each device that has work left, but none that is of use, to drop it.
     pub(super) fn cancel_needless(&mut self, now: Instant, out: &mut VecDeque<Output>) {
-        let useful: BTreeSet<NodeId> = (self.attempts.iter())
-            .filter(|(_, attempt)| attempt.state != State::Over && self.is_of_use(attempt.part))
-            .map(|((replica, _), _)| *replica)
-            .collect();
-        self.cancel(now, out, |replica| !useful.contains(&replica));
+        let (parts, mode) = (&self.parts, self.mode);
+        let given_up = self.attempts.cancel_all_but(now, |part| parts[part].is_of_use(mode));
+        self.give_up(given_up, out);
     }
 
     /// Tells every device that has work left to drop it.
     pub(super) fn cancel_all(&mut self, now: Instant, out: &mut VecDeque<Output>) {
-        self.cancel(now, out, |_| true);
+        let given_up = self.attempts.cancel_all_but(now, |_| false);
+        self.give_up(given_up, out);
     }
 
-    fn cancel(&mut self, now: Instant, out: &mut VecDeque<Output>, whom: impl Fn(NodeId) -> bool) {
-        let mut told = BTreeSet::new();
-        for (&(replica, student), attempt) in &mut self.attempts {
-            if attempt.state == State::Waiting && whom(replica) {
-                attempt.state = State::Over;
-                let route = Route { replica, student, expected: attempt.expected };
-                self.in_vain.push((route, now.since(attempt.asked)));
-                told.insert(replica);
-            }
-        }
+    fn give_up(&mut self, waits: Vec<(Route, Duration)>, out: &mut VecDeque<Output>) {
+        let told: BTreeSet<NodeId> = waits.iter().map(|(route, _)| route.replica).collect();
+        self.in_vain.extend(waits);
         let message = Message::Cancel { request: self.id };
         out.extend(told.into_iter().map(|to| Output::Send { to, message: message.clone(), blob: Blob::default() }));
     }
@@ -488,37 +304,30 @@ impl Open {
 
     /// Whether an answer for the part would be used.
     fn is_of_use(&self, part: usize) -> bool {
-        self.lacks(part) || self.mode == Mode::Verify && !self.parts[part].decided
+        self.parts[part].is_of_use(self.mode)
     }
 
     /// Whether the request waits for an answer of the part: one that would be used is expected, and if the part has one already, one
     /// that another can be compared with.
     fn is_awaited(&self, part: usize) -> bool {
         if self.lacks(part) {
-            return self.is_expected(part);
+            return self.attempts.is_expected(part);
         }
         let compares = |student: Digest| {
             let answered = self.parts[part].replies.iter().filter(|reply| reply.student == student).count();
             answered + self.waiting(part, student) > 1
         };
-        let mut asked = self.attempts.iter().filter(|(_, a)| a.part == part && a.state == State::Waiting);
-        self.is_of_use(part) && asked.any(|((_, student), _)| compares(*student))
-    }
-
-    fn is_expected(&self, part: usize) -> bool {
-        self.attempts.values().any(|attempt| attempt.part == part && attempt.state == State::Waiting)
+        self.is_of_use(part) && self.attempts.waiting_for(part).any(|(_, student)| compares(student))
     }
 
     /// Jobs that the replica owes this request, asked for after `since`.
     pub(super) fn owed_since(&self, replica: NodeId, since: Instant) -> usize {
-        let attempts = self.attempts.iter().filter(|((who, _), _)| *who == replica);
-        attempts.filter(|(_, attempt)| attempt.state == State::Waiting && attempt.asked > since).count()
+        self.attempts.owed_since(replica, since)
     }
 
     /// Who owes this request a job; once for each.
     pub(super) fn owing(&self) -> impl Iterator<Item = NodeId> {
-        let waiting = self.attempts.iter().filter(|(_, attempt)| attempt.state == State::Waiting);
-        waiting.map(|((replica, _), _)| *replica)
+        self.attempts.owing()
     }
 
     /// Who may still be asked for a part that lacks, or owes it; once for each.
@@ -531,10 +340,9 @@ impl Open {
     /// nobody is asked for may come with another routing.
     pub(super) fn is_hopeless(&self, is_late: impl Fn(NodeId) -> bool) -> bool {
         let is_lost = |part: usize| {
-            let mut asked = self.attempts.iter().filter(|(_, a)| a.part == part && a.state == State::Waiting);
             self.lacks(part)
-                && self.is_expected(part)
-                && asked.all(|((replica, _), _)| is_late(*replica))
+                && self.attempts.is_expected(part)
+                && self.attempts.waiting_for(part).all(|(replica, _)| is_late(replica))
                 && (self.mode != Mode::Hedged || self.fresh(part).all(|route| is_late(route.replica)))
         };
         let lost = (0..self.parts.len()).filter(|&part| is_lost(part)).count();
@@ -543,11 +351,8 @@ impl Open {
 
     /// Who was asked for a part, at least so long before the deadline, whose answer would be of use, and has said nothing.
     pub(super) fn silent(&self, for_at_least: Duration) -> BTreeSet<NodeId> {
-        (self.attempts.iter())
-            .filter(|(_, attempt)| attempt.state == State::Waiting && self.is_of_use(attempt.part))
-            .filter(|(_, attempt)| self.deadline.since(attempt.asked) >= for_at_least)
-            .map(|((replica, _), _)| *replica)
-            .collect()
+        let deadline = self.deadline;
+        self.attempts.silent(|asked| deadline.since(asked) >= for_at_least, |part| self.is_of_use(part))
     }
 
     pub(super) fn id(&self) -> RequestId {
