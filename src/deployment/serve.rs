@@ -100,22 +100,25 @@ impl Serve {
 
     /// The next chunk to read and send, in turn of those who fetch; it is under way from now on.
     pub(super) fn next(&mut self) -> Option<Read> {
-        let mut served = self.peers.iter().filter(|(_, peer)| {
+        let mut served = self.peers.iter().filter_map(|(id, peer)| {
             let chunk = self.chunk_for(peer);
             let has_room = |under_way: u64, window: &Window| under_way == 0 || under_way + chunk <= window.bytes();
-            !peer.waiting.is_empty() && has_room(self.under_way, &self.window) && has_room(peer.under_way, &peer.window)
+            let is_served = !peer.waiting.is_empty()
+                && has_room(self.under_way, &self.window)
+                && has_room(peer.under_way, &peer.window);
+            is_served.then_some((*id, chunk))
         });
-        let first = served.next()?.0;
-        let after = |(id, _): &(&NodeId, &Peer)| Some(**id) > self.turn;
-        let to = if Some(*first) > self.turn { *first } else { *served.find(after).map_or(first, |(id, _)| id) };
-        let chunk = self.chunk_for(self.peers.get(&to)?);
-        let (artifact, from, left) = self.peers.get_mut(&to)?.waiting.front_mut()?;
+        let first = served.next()?;
+        let is_after = |id: NodeId| Some(id) > self.turn;
+        let (to, chunk) = if is_after(first.0) { first } else { served.find(|(id, _)| is_after(*id)).unwrap_or(first) };
+        let waiting = &mut self.peers.get_mut(&to)?.waiting;
+        let (artifact, from, left) = waiting.front_mut()?;
         let length = u32::try_from(chunk).map_or(*left, |chunk| chunk.min(*left));
         let read = Read { to, artifact: *artifact, offset: *from, length };
         *from = from.saturating_add(u64::from(length));
         *left -= length;
         if *left == 0 {
-            self.peers.get_mut(&to)?.waiting.pop_front();
+            waiting.pop_front();
         }
         self.turn = Some(to);
         self.begin(read);

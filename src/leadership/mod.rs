@@ -12,6 +12,7 @@
 mod change;
 mod claims;
 mod config;
+mod counters;
 mod gate;
 mod machine;
 mod message;
@@ -25,7 +26,8 @@ mod view;
 
 pub use change::{GroupChange, PlanChange};
 pub use config::Config;
-pub use machine::{Counters, Leadership};
+pub use counters::Counters;
+pub use machine::Leadership;
 pub use message::{Claim, Message};
 pub use plan::{EpochPlan, PlannedGroup};
 pub use port::{Event, Input, Output, Promise, ViewMember};

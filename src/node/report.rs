@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::Node;
 use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
 use crate::bundle::Manifest;
-use crate::id::{Digest, PartId};
+use crate::id::{Digest, Generation, Incarnation, NodeId, PartId};
 use crate::inference::coordinator::Standing;
-use crate::membership::{Member, State};
+use crate::membership::{Member, Record, State};
 
 /// The schema of [`NodeSnapshot`].
 const SCHEMA: &str = "rocoin.status/1";
@@ -69,39 +69,34 @@ impl Node {
     }
 
     fn member(&self, member: &Member) -> MemberSnapshot {
-        let record = member.record();
-        let Standing { outvoted, disputed, distrusted } = self.coordinator.standing(member.id());
+        let life = (member.generation(), member.incarnation());
+        self.snapshot_of(member.id(), member.record(), life, (member.state(), member.is_routable()))
+    }
+
+    fn member_of_me(&self) -> MemberSnapshot {
+        let stamp = self.membership.me().stamp;
+        self.snapshot_of(self.me, &self.record, (stamp.start.generation, stamp.incarnation), (State::Alive, true))
+    }
+
+    fn snapshot_of(
+        &self,
+        node: NodeId,
+        record: &Record,
+        (generation, incarnation): (Generation, Incarnation),
+        (state, routable): (State, bool),
+    ) -> MemberSnapshot {
+        let Standing { outvoted, disputed, distrusted } = self.coordinator.standing(node);
         MemberSnapshot {
-            node: member.id(),
+            node,
             name: record.name.clone(),
-            state: member.state(),
-            routable: member.is_routable(),
-            generation: member.generation(),
-            incarnation: member.incarnation(),
+            state,
+            routable,
+            generation,
+            incarnation,
             capability: record.capability,
             http: record.http_reachable(),
             epoch: record.epoch.map(|e| e.to_string()),
             ready: self.parts_of(&record.ready),
-            outvoted,
-            disputed,
-            distrusted,
-        }
-    }
-
-    fn member_of_me(&self) -> MemberSnapshot {
-        let me = self.membership.me();
-        let Standing { outvoted, disputed, distrusted } = self.coordinator.standing(self.me);
-        MemberSnapshot {
-            node: self.me,
-            name: self.record.name.clone(),
-            state: State::Alive,
-            routable: true,
-            generation: me.stamp.start.generation,
-            incarnation: me.stamp.incarnation,
-            capability: self.record.capability,
-            http: self.record.http_reachable(),
-            epoch: self.record.epoch.map(|e| e.to_string()),
-            ready: self.parts_of(&self.record.ready),
             outvoted,
             disputed,
             distrusted,
