@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 
 #[cfg(not(feature = "shell"))]
 mod of_shell {
-    pub(crate) const DECODERS: [(&str, fn(&[u8])); 0] = [];
+    pub(crate) const DECODERS: [super::of_core::Decoder; 0] = [];
 }
 
 static DECODER: OnceLock<fn(&[u8])> = OnceLock::new();

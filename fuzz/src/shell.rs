@@ -15,8 +15,7 @@ use rocoin_models::npy;
 use rocoin_netsim::scenario::Scenario;
 use rocoin_node::decoders;
 
-/// A decoder by the name of its corpus's folder. It is given any bytes, and may do anything but panic.
-pub(crate) type Decoder = (&'static str, fn(&[u8]));
+use super::of_core::Decoder;
 
 pub(crate) const DECODERS: [Decoder; 13] = [
     ("announcement", announcement),

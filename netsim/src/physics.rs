@@ -99,19 +99,14 @@ impl Physics {
                 };
                 self.disturb(*host, |_| ());
             }
-            Fact::Stalled { from, to } => {
-                self.disturb(*from, |_| ());
-                self.disturb(*to, |_| ());
-            }
+            Fact::Stalled { from, to } => self.disturb_both(*from, *to),
             Fact::Cut { from, to } => {
                 self.cuts.insert((*from, *to));
-                self.disturb(*from, |_| ());
-                self.disturb(*to, |_| ());
+                self.disturb_both(*from, *to);
             }
             Fact::Mended { from, to } => {
                 self.cuts.remove(&(*from, *to));
-                self.disturb(*from, |_| ());
-                self.disturb(*to, |_| ());
+                self.disturb_both(*from, *to);
             }
             Fact::Calm => self.disturb_all(),
             Fact::Fault { .. }
@@ -142,6 +137,11 @@ impl Physics {
                 body.disturbed_at = now;
             }
         }
+    }
+
+    fn disturb_both(&mut self, a: HostId, b: HostId) {
+        self.disturb(a, |_| ());
+        self.disturb(b, |_| ());
     }
 
     fn disturb_all(&mut self) {
@@ -175,6 +175,11 @@ impl Physics {
     /// Whether more than one device ever had this identity: then little can be demanded of it.
     pub fn was_cloned(&self, node: NodeId) -> bool {
         self.identities.get(&node).is_some_and(|hosts| hosts.len() > 1)
+    }
+
+    /// Whether the node of this host shares its identity with that of another, now or once.
+    pub fn is_copy(&self, host: HostId) -> bool {
+        self.body(host).is_some_and(|body| self.was_cloned(body.node))
     }
 
     /// Whether a host's disk has been well for so long.

@@ -17,13 +17,8 @@ const FRESH_REQUESTS: usize = 5;
 /// and that slow devices take their time is no failure of the mesh. (Ours: the most patience that the swarm draws.)
 const FRESH_RATE: f64 = 5.0;
 const FRESH_DEADLINE_S: f64 = 10.0;
-/// Where a mesh begins in the middle all nodes have started by then.
-const STARTED: Duration = Duration::from_millis(100);
-/// It has a plan by then, looked for so often.
-const PLANNED: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// So long after everybody has the plan its students are loaded, and that is told: records change at most once a second.
-const LOADED: Duration = Duration::from_millis(1100);
+/// A mesh that begins in the middle has found together by then.
+const TOGETHER: Duration = Duration::from_secs(30);
 /// How the last invariant is called: the one of the second phase.
 const RECOVERS: &str = "recovers";
 
@@ -164,7 +159,10 @@ pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
     let mut run =
         Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default(), planned };
     let mut recovered_after = None;
-    let outcome = run.begin(acquainted).and_then(|()| run.until(Instant::ZERO + safety, |_| false)).and_then(|_| {
+    if acquainted {
+        run.world.find_together(Instant::ZERO + TOGETHER);
+    }
+    let outcome = run.until(Instant::ZERO + safety, |_| false).and_then(|_| {
         recovered_after = match recovery {
             Some(recovery) => run.recover(&recovery)?,
             None => None,
@@ -200,22 +198,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// A mesh that begins in the middle has found together as soon as all nodes run. It settles by itself who leads and what is planned;
-    /// that everybody has loaded its part is then told to all.
-    fn begin(&mut self, acquainted: bool) -> Result<(), Box<Violation>> {
-        if !acquainted {
-            return Ok(());
-        }
-        self.until(Instant::ZERO + STARTED, |_| false)?;
-        self.world.introduce();
-        while self.world.now() < Instant::ZERO + PLANNED && !self.world.follows_one_plan() {
-            self.until(self.world.now() + LOOK_EVERY, |_| false)?;
-        }
-        self.until(self.world.now() + LOADED, |_| false)?;
-        self.world.introduce();
-        Ok(())
-    }
-
     /// Lets the world go on until then, or until `enough`, asked after each look at the views; true if it was.
     fn until(&mut self, end: Instant, enough: impl Fn(&Self) -> bool) -> Result<bool, Box<Violation>> {
         loop {

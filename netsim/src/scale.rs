@@ -30,8 +30,6 @@ const IDLE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// News have so long to be told between two deaths; what is left then counts as told.
 const REST: Duration = Duration::from_secs(5);
-/// After a plan is adopted everybody has loaded what it gives it, and told so: records change at most once a second.
-const LOADED: Duration = Duration::from_millis(1100);
 /// A death's traffic is counted for so long.
 const AFTERMATH: Duration = Duration::from_secs(10);
 
@@ -108,25 +106,12 @@ pub fn setup(nodes: usize, seed: u64, acquainted: bool) -> Setup {
     }
 }
 
-/// A fleet that has found together and serves; `None` if it does not get there. Its nodes are introduced, choose a leader and
-/// adopt its plan by themselves, and are introduced once more when they have loaded what it gives them.
+/// A fleet that has found together and serves; `None` if it does not get there.
 pub fn converged(setup: Setup) -> Option<World> {
     let mut world = World::new(setup);
-    advance(&mut world, Duration::from_millis(100));
-    world.introduce();
-    let end = world.now() + PATIENCE;
-    while world.now() < end {
-        advance(&mut world, Duration::from_millis(100));
-        if !world.follows_one_plan() {
-            continue;
-        }
-        advance(&mut world, LOADED);
-        world.introduce();
-        if world.trouble().is_none() {
-            return Some(world);
-        }
-    }
-    None
+    let serves = world.find_together(Instant::ZERO + PATIENCE);
+    drop(world.take_facts());
+    serves.then_some(world)
 }
 
 /// Measures one size of fleet over so many deaths; `None` if it never agrees.

@@ -18,7 +18,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocoin::time::{Duration, Instant};
@@ -43,6 +43,13 @@ const PULSE: Duration = Duration::from_secs(1);
 /// So many hosts are looked at each time, in turn: each look costs the size of the fleet.
 const PULSE_HOSTS: usize = 100;
 
+/// Where a mesh begins in the middle all nodes have started by then.
+const STARTED: Duration = Duration::from_millis(100);
+/// Between two looks whether it has a plan.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// After a plan is adopted everybody has loaded what it gives it, and told so: records change at most once a second.
+const LOADED: Duration = Duration::from_millis(1100);
+
 /// What a world is made of.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -58,7 +65,7 @@ pub struct Setup {
     pub models: Vec<Arc<Model>>,
     /// Every disk has the first bundle's artifacts from the start.
     pub in_place: bool,
-    /// Hosts do not call out at their first start, and have one clock in common; [`World::introduce`] makes them known to each other.
+    /// Hosts do not call out at their first start, and have one clock in common; [`World::find_together`] makes them known to each other.
     pub acquainted: bool,
     /// A student's run fails with the failure probability of its host's capability.
     pub runs_fail: bool,
@@ -81,7 +88,7 @@ pub struct World {
     clients: Clients,
     models: Vec<Arc<Model>>,
     /// Those that were deployed.
-    deployed: std::collections::BTreeSet<usize>,
+    deployed: BTreeSet<usize>,
     node_config: rocoin::node::Config,
     runs_fail: bool,
     in_place: bool,
@@ -122,7 +129,7 @@ impl World {
             connections: Standing::default(),
             clients: Clients::new(load, Random::new(seed, "clients")),
             models,
-            deployed: std::collections::BTreeSet::new(),
+            deployed: BTreeSet::new(),
             node_config: node,
             runs_fail,
             in_place,
@@ -227,9 +234,33 @@ impl World {
         }
     }
 
+    /// Lets a mesh begin in the middle: as soon as all nodes run they are introduced, choose a leader and adopt its plan by themselves, and
+    /// are introduced once more when they have loaded what it gives them. Whether they serve before `end`. The facts wait to be taken.
+    pub fn find_together(&mut self, end: Instant) -> bool {
+        self.advance(STARTED);
+        self.introduce();
+        while self.now < end {
+            self.advance(LOOK_EVERY);
+            if !self.follows_one_plan() {
+                continue;
+            }
+            self.advance(LOADED);
+            self.introduce();
+            if self.trouble().is_none() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+    }
+
     /// Whether every node that runs has adopted one and the same plan.
-    pub fn follows_one_plan(&self) -> bool {
-        let epochs: std::collections::BTreeSet<_> =
+    fn follows_one_plan(&self) -> bool {
+        let epochs: BTreeSet<_> =
             self.host_ids().map(|host| self.identity(host).and_then(|(_, epoch)| epoch)).collect();
         epochs.len() == 1 && !epochs.contains(&None)
     }

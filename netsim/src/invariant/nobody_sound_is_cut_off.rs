@@ -16,8 +16,7 @@ impl Invariant for NobodySoundIsCutOff {
 
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
         let Fact::CutOff { host, member, what } = &entry.fact else { return Ok(()) };
-        let is_copy = physics.body(*host).is_some_and(|body| physics.was_cloned(body.node));
-        if is_copy || physics.was_cloned(*member) {
+        if physics.is_copy(*host) || physics.was_cloned(*member) {
             return Ok(());
         }
         Err(format!("{host} cuts off {member}: {what}"))

@@ -26,8 +26,7 @@ impl Invariant for NobodyWellIsGivenUp {
         };
         let Some(other) = physics.host_of(*member).filter(|_| !physics.was_cloned(*member)) else { return Ok(()) };
         let is_of_now = physics.body(other).is_some_and(|body| body.generation == *generation);
-        let is_copy = physics.body(*host).is_some_and(|body| physics.was_cloned(body.node));
-        if is_of_now && !is_copy && physics.are_calm(*host, other, CALM) {
+        if is_of_now && !physics.is_copy(*host) && physics.are_calm(*host, other, CALM) {
             return Err(format!("{host} gives up {other}, well and open to it, undisturbed for {CALM:?}"));
         }
         Ok(())
