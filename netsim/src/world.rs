@@ -165,7 +165,7 @@ impl World {
         for line in 0..self.schedule.len() {
             self.queue.push(self.schedule[line].at, Event::Scheduled { line });
         }
-        self.queue.push(self.clients.first_ask(), Event::Ask);
+        self.queue.push(self.clients.first_ask(), Event::Ask { ticket: 0 });
         self.queue.push(Instant::ZERO + PULSE, Event::Pulse { batch: 0 });
     }
 
@@ -278,7 +278,7 @@ impl World {
             Event::LinkUp { host, peer, connection } => self.link_up(host, peer, connection),
             Event::LinkDown { host, peer, connection } => self.link_down(host, peer, connection),
             Event::Break { pair, connection } => self.break_if_cut(pair, connection),
-            Event::Ask => self.ask_next(),
+            Event::Ask { ticket } => self.ask_next(ticket),
             Event::AskAgain { ask, tries } => self.ask_again(ask, tries),
             Event::Patience { ask, tries } => self.lose_patience(ask, tries),
             Event::Scheduled { line } => {

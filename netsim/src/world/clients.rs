@@ -75,12 +75,16 @@ pub(super) struct Clients {
     next: u64,
     /// Nothing is asked while anything is open.
     one_by_one: bool,
+    /// Whether the next request has its time already.
+    is_next_due: bool,
+    /// Of that time: what has an older one was called off.
+    ticket: u64,
     open: BTreeMap<AskId, Open>,
 }
 
 impl Clients {
     pub(super) fn new(spec: LoadSpec, random: Random) -> Self {
-        Self { spec, random, next: 0, one_by_one: false, open: BTreeMap::new() }
+        Self { spec, random, next: 0, one_by_one: false, is_next_due: true, ticket: 0, open: BTreeMap::new() }
     }
 
     pub(super) fn first_ask(&self) -> Instant {
@@ -115,10 +119,27 @@ impl World {
         clients.one_by_one = true;
         (clients.spec.rate_per_s, clients.spec.deadline_s) = (rate_per_s, clients.spec.deadline_s.max(deadline_s));
         clients.spec.until_s = until.since(Instant::ZERO).as_secs_f64();
-        self.after(Duration::ZERO, Event::Ask);
+        clients.is_next_due = false; // What the others would have asked next is asked no more.
+        self.ask_later();
     }
 
-    pub(super) fn ask_next(&mut self) {
+    /// Sets the time of the next request, if it has none and need not wait for the end of another.
+    fn ask_later(&mut self) {
+        let clients = &mut self.clients;
+        if clients.is_next_due || clients.one_by_one && !clients.open.is_empty() {
+            return;
+        }
+        clients.is_next_due = true;
+        clients.ticket += 1;
+        let (wait, ticket) = (clients.wait(), clients.ticket);
+        self.after(wait, Event::Ask { ticket });
+    }
+
+    pub(super) fn ask_next(&mut self, ticket: u64) {
+        if ticket != self.clients.ticket {
+            return;
+        }
+        self.clients.is_next_due = false;
         let spec = &self.clients.spec;
         if spec.rate_per_s <= 0.0 || self.now >= Instant::ZERO + seconds(spec.until_s) {
             return;
@@ -132,10 +153,7 @@ impl World {
         let image = self.clients.random.below(images);
         self.clients.open.insert(ask, Open { since: self.now, image, tries: 0, host: None });
         self.try_one(ask);
-        if !self.clients.one_by_one {
-            let wait = self.clients.wait();
-            self.after(wait, Event::Ask);
-        }
+        self.ask_later();
     }
 
     pub(super) fn ask_again(&mut self, ask: AskId, tries: u32) {
@@ -234,9 +252,8 @@ impl World {
         }
         self.clients.open.remove(&ask);
         self.tell(Fact::Over { ask, outcome, took, retries: tries, right });
-        if self.clients.one_by_one && self.clients.open.is_empty() {
-            let wait = self.clients.wait();
-            self.after(wait, Event::Ask);
+        if self.clients.one_by_one {
+            self.ask_later();
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) enum Event {
     /// A cut may have lasted long enough to break a connection.
     Break { pair: (HostId, HostId), connection: ConnectionId },
     /// A client makes its next request.
-    Ask,
+    Ask { ticket: u64 },
     /// A client turns to another node.
     AskAgain { ask: AskId, tries: u32 },
     /// A client waits no longer for one node.
@@ -77,7 +77,7 @@ impl Event {
             | Self::Written { .. }
             | Self::Knock { .. }
             | Self::Break { .. }
-            | Self::Ask
+            | Self::Ask { .. }
             | Self::AskAgain { .. }
             | Self::Patience { .. }
             | Self::Scheduled { .. }
