@@ -13,6 +13,7 @@ mod input;
 mod observations;
 mod output;
 mod promises;
+mod queue;
 mod report;
 mod routes;
 mod settle;
@@ -29,6 +30,7 @@ pub use self::input::Input;
 use self::observations::Observations;
 pub use self::output::{Lane, Output};
 use self::promises::Promises;
+pub use self::queue::Queue;
 use self::routes::Routes;
 pub use self::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
 pub use self::start::Start;
@@ -146,7 +148,7 @@ impl Node {
             manifests,
             promises: Promises::new(durable),
             observations: Observations::default(),
-            conduct: Conduct::default(),
+            conduct: Conduct::new(config.bugs),
             routes: Routes::new(config.bugs),
             told_ready: None,
             changed: BTreeSet::new(),
@@ -306,6 +308,12 @@ impl Node {
     /// Requests that it has taken and not answered yet, and runs that wait for a worker.
     pub fn load(&self) -> (usize, usize) {
         (self.coordinator.open_requests(), self.replicas.waiting())
+    }
+
+    /// All queues that others can make grow, with their bounds.
+    pub fn queues(&self) -> impl Iterator<Item = Queue> {
+        let own = [self.coordinator.queue(), self.replicas.queue()];
+        own.into_iter().chain(self.membership.queues()).chain(self.stock.queues())
     }
 
     /// How many parts of the served bundle have a replica that would be asked now, and of how many.

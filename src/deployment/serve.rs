@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::message::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use super::window::{Fastest, Window};
 use crate::id::{Digest, NodeId};
+use crate::node::Queue;
 use crate::time::{Duration, Instant};
 
 /// Pieces of one peer that wait. Beyond it the peer is told to ask another holder. Several times what a peer asks for at once.
@@ -76,6 +77,13 @@ pub(super) struct Serve {
 }
 
 impl Serve {
+    /// Who fetches, and the pieces that wait for the one with the most.
+    pub(super) fn queues(&self) -> (Queue, Queue) {
+        let most = self.peers.values().map(|peer| peer.waiting.len()).max().unwrap_or(0);
+        let peers = Queue::new("peers that fetch", self.peers.len(), PEERS_MAX);
+        (peers, Queue::new("pieces for one peer", most, WAITING_OF_PEER_MAX))
+    }
+
     /// Takes on what a peer asks for; false if too much waits.
     pub(super) fn ask(&mut self, read: Read) -> bool {
         let Read { to, artifact, offset, length } = read;

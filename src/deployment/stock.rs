@@ -23,6 +23,7 @@ use crate::bundle::Manifest;
 use crate::id::{Digest, NodeId};
 use crate::leadership::EpochPlan;
 use crate::membership::{Deployment, Holding};
+use crate::node::Queue;
 use crate::time::{Duration, Instant};
 use wants::Want;
 
@@ -240,6 +241,13 @@ impl Stock {
     /// Whether an artifact is in the store.
     pub fn holds(&self, artifact: Digest) -> bool {
         self.held.contains_key(&artifact)
+    }
+
+    /// Its queues, with their bounds.
+    pub fn queues(&self) -> [Queue; 4] {
+        let (peers, pieces) = self.serve.queues();
+        let storing = Queue::new("artifacts being stored", self.storing.len(), fetching::STORING_MAX);
+        [peers, pieces, storing, Queue::new("transfers", self.transfers.len(), fetching::TRANSFERS_MAX)]
     }
 
     /// Totals since the start.

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Event, Message, Refusal};
 use crate::blob::Blob;
 use crate::id::{Digest, Epoch, NodeId, RequestId};
-use crate::node::JobId;
+use crate::node::{JobId, Queue};
 use crate::time::{Duration, Instant};
 pub use interface::{Config, Counters, Input, Output};
 
@@ -91,6 +91,11 @@ impl ReplicaQueue {
     /// Jobs that wait.
     pub fn waiting(&self) -> usize {
         self.queue.len()
+    }
+
+    /// The same as a queue with its bound.
+    pub fn queue(&self) -> Queue {
+        Queue::new("waiting runs", self.waiting(), self.config.queue_max)
     }
 
     /// Jobs that run.

@@ -52,6 +52,11 @@ impl Queue {
         self.queued.is_empty()
     }
 
+    /// News that wait.
+    pub(super) fn len(&self) -> usize {
+        self.queued.len()
+    }
+
     /// Forgets everything: there is nobody to tell.
     pub(super) fn clear(&mut self) {
         self.queued.clear();

@@ -14,17 +14,18 @@ use rand_core::{RngCore as _, SeedableRng as _};
 
 use super::config::Config;
 use super::counters::Counters;
-use super::dissemination::{PIGGYBACK_BYTES_MAX, Queue, told_max};
+use super::dissemination::{PIGGYBACK_BYTES_MAX, QUEUE_MAX, Queue, told_max};
 use super::health::LocalHealth;
 use super::member::{Acquaintance, Me, Member, State};
 use super::members::{Members, fingerprint};
 use super::message::{Claim, ENTRIES_MAX, Kind, Message, Stamp, Start, UPDATES_MAX, Update};
 use super::port::{Event, Input, Output, Reason};
-use super::probe::{Probe, Relay};
+use super::probe::{PROBES_KEPT_MAX, Probe, RELAYS_MAX, Relay};
 use super::record::Record;
 use super::suspicion::Ends;
 use super::tombstones::Tombstones;
 use crate::id::{Generation, Incarnation, NodeId};
+use crate::node;
 use crate::time::{Duration, Instant};
 
 /// Members known at a time. When the view is full the one that has been down longest goes; if none is down, a new one
@@ -122,6 +123,15 @@ impl Membership {
         };
         new.probe_at = now + new.random_share(new.config.probe_interval);
         new
+    }
+
+    /// Its queues, with their bounds.
+    pub fn queues(&self) -> [node::Queue; 3] {
+        [
+            node::Queue::new("news", self.queue.len(), QUEUE_MAX),
+            node::Queue::new("probes", self.probes.len(), PROBES_KEPT_MAX),
+            node::Queue::new("probes for others", self.relays.len(), RELAYS_MAX),
+        ]
     }
 
     /// Takes one input.

@@ -16,9 +16,9 @@ use crate::time::Instant;
 /// Artifacts of which somebody sent wrong bytes, and which are fetched from one holder alone therefore. Beyond it the first is forgotten.
 const DOUBTED_MAX: usize = 64;
 /// Artifacts handed to the store at once; nothing more is fetched meanwhile.
-const STORING_MAX: usize = 2;
+pub(super) const STORING_MAX: usize = 2;
 /// Artifacts begun and not finished, the one under way included. Beyond it another one is begun anew.
-const TRANSFERS_MAX: usize = 4;
+pub(super) const TRANSFERS_MAX: usize = 4;
 /// Bytes of a student. A bundle with a larger one is refused.
 const STUDENT_BYTES_MAX: u64 = 1 << 30;
 /// Bundles remembered as senseless. Beyond it they are forgotten, and fetched once more.
