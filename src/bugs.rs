@@ -80,6 +80,22 @@ bugs! {
     HedgeNeverFires = "hedge-never-fires",
     /// Of two replicas that disagree, the first is taken for the majority.
     MajorityOfTwo = "majority-of-two",
+    /// The majority of the replicas that answered is named as outvoted.
+    BlameTheMany = "blame-the-many",
+    /// A request that was answered is answered once more.
+    AnswerTwice = "answer-twice",
+    /// A request that comes to its deadline without enough parts is dropped without a word.
+    NeverAnswer = "never-answer",
+    /// A plan of the epoch that is adopted already is adopted once more.
+    AcceptEqualEpoch = "accept-equal-epoch",
+    /// What a plan changes is applied to whatever plan is known, and what comes out is not checked.
+    ChangeAnyPlan = "change-any-plan",
+    /// Who leads and is outbid does not claim again.
+    NeverClaimAgain = "never-claim-again",
+    /// What is not loaded is deleted from the disk, though the plan's bundle contains it.
+    DiscardNeeded = "discard-needed",
+    /// A message that comes too late counts as much as one that nobody sound sends.
+    BlameTheLate = "blame-the-late",
 }
 
 /// Which bugs are switched on.

@@ -57,8 +57,8 @@ impl Desired {
     }
 }
 
-/// Orders deployments; the greater is served.
-fn rank(deployment: &Deployment) -> (u64, Vec<u64>, &str, Digest) {
+/// Orders deployments: by sequence, version, digest. The greatest is served.
+pub fn rank(deployment: &Deployment) -> (u64, Vec<u64>, &str, Digest) {
     let numbers = deployment.version.split('.').map(|n| n.parse().unwrap_or(0)).collect();
     (deployment.sequence, numbers, &deployment.version, deployment.bundle)
 }

@@ -20,6 +20,7 @@ mod transfer;
 mod window;
 
 pub use config::Config;
+pub use desired::rank;
 pub use message::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Message};
 pub use port::{Event, Input, Kept, Output, Peer};
 pub use stock::{Counters, Stock};

@@ -23,7 +23,7 @@ use super::{Answer, Disagreement, Event, Message, Mode, Outcome, Refusal, Reques
 use crate::blob::Blob;
 use crate::bugs::Bug;
 use crate::id::{Generation, NodeId, RequestId};
-use crate::node::ClientId;
+use crate::node::{ClientId, Queue};
 use crate::time::{Duration, Instant};
 use forecast::Forecast;
 pub use interface::{Config, Counters, FailureReason, Input, Output};
@@ -149,6 +149,11 @@ impl Coordinator {
     /// Requests that are open now.
     pub fn open_requests(&self) -> usize {
         self.open.len()
+    }
+
+    /// The same as a queue with its bound.
+    pub fn queue(&self) -> Queue {
+        Queue::new("open requests", self.open.len(), self.config.open_requests_max)
     }
 
     /// Whether it was told to drain and has no open request left.
@@ -405,6 +410,9 @@ impl Coordinator {
         let epoch = self.routing.as_ref().and_then(|routing| routing.epoch);
         let open = self.close(now, counter);
         let (served, min_parts) = (open.served(), open.min_parts());
+        if matches!(ending, Ending::Deadline) && self.config.bugs.has(Bug::NeverAnswer) {
+            return;
+        }
         let result = match ending {
             Ending::Answer => Ok(open.answer(epoch)),
             Ending::Overloaded => Err(RequestError::Overloaded { retry_after }),
@@ -446,6 +454,9 @@ impl Coordinator {
         result: Result<Answer, RequestError>,
     ) {
         let outcome = Outcome::of(&result);
+        if self.config.bugs.has(Bug::AnswerTwice) {
+            self.outputs.push_back(Output::Answer { client, result: result.clone() });
+        }
         self.outputs.push_back(Output::Answer { client, result });
         self.finished(request, outcome, now.since(started));
     }

@@ -6,7 +6,7 @@ use super::change::PlanChange;
 use super::plan::EpochPlan;
 use super::port::Promise;
 use crate::bugs::{Bug, Bugs};
-use crate::id::{Epoch, Term};
+use crate::id::Term;
 use crate::time::{Duration, Instant};
 
 /// Between a write that failed and the next. Ours: a full disk is looked after by people, not within a probe period.
@@ -40,9 +40,10 @@ impl Gate {
 
     /// Asks for a plan to be adopted; false if it is not greater than the one before.
     pub(super) fn propose(&mut self, plan: Arc<EpochPlan>) -> bool {
-        let is_known = |known: &Arc<EpochPlan>| match self.bugs.has(Bug::CompareTermsOnly) {
-            true => known.epoch.term > plan.epoch.term,
-            false => known.epoch >= plan.epoch,
+        let is_known = |known: &Arc<EpochPlan>| {
+            let (known, new) = (known.epoch, plan.epoch);
+            let is_known = if self.bugs.has(Bug::CompareTermsOnly) { known.term > new.term } else { known >= new };
+            is_known && !(self.bugs.has(Bug::AcceptEqualEpoch) && known == new)
         };
         if self.wanted.plan.as_ref().is_some_and(is_known) {
             return false;
@@ -55,7 +56,7 @@ impl Gate {
 
     /// The same for a plan that was told as what it changes of the greatest; `None` if it makes no sense.
     pub(super) fn propose_change(&mut self, change: Arc<PlanChange>) -> Option<bool> {
-        let plan = change.apply(self.wanted.plan.as_ref()?).filter(EpochPlan::is_well_formed)?;
+        let plan = change.apply(self.wanted.plan.as_ref()?, self.bugs).filter(EpochPlan::is_well_formed)?;
         let is_new = self.propose(Arc::new(plan));
         self.told = is_new.then_some(change);
         Some(is_new)
@@ -72,14 +73,14 @@ impl Gate {
 
     /// When to write.
     pub(super) fn due(&self) -> Option<Instant> {
-        let differ = self.wanted.term != self.written.term || epoch(&self.wanted) != epoch(&self.written);
+        let differ = self.wanted.term != self.written.term || self.differ(&self.wanted, &self.written);
         (self.writing.is_none() && differ).then_some(self.retry_at)
     }
 
     /// The open write is on disk: the plan it adopts, if any.
     pub(super) fn written(&mut self) -> Option<Arc<EpochPlan>> {
         let promise = self.writing.take()?;
-        let adopted = promise.plan.clone().filter(|_| epoch(&promise) != epoch(&self.written));
+        let adopted = promise.plan.clone().filter(|_| self.differ(&promise, &self.written));
         if let Some(plan) = &adopted {
             let before = self.written.plan.as_ref();
             let is_step =
@@ -95,6 +96,12 @@ impl Gate {
     pub(super) fn failed(&mut self, now: Instant) {
         self.writing = None;
         self.retry_at = now + RETRY;
+    }
+
+    /// Whether their plans do; those of one epoch are the same.
+    fn differ(&self, one: &Promise, other: &Promise) -> bool {
+        let epoch = |promise: &Promise| promise.plan.as_ref().map(|plan| plan.epoch);
+        epoch(one) != epoch(other) || self.bugs.has(Bug::AcceptEqualEpoch) && one.plan != other.plan
     }
 
     /// When it is worth writing again.
@@ -126,9 +133,4 @@ impl Gate {
     pub(super) fn greatest_plan(&self) -> Option<&Arc<EpochPlan>> {
         self.wanted.plan.as_ref()
     }
-}
-
-/// Plans of one epoch are the same.
-fn epoch(promise: &Promise) -> Option<Epoch> {
-    promise.plan.as_ref().map(|plan| plan.epoch)
 }

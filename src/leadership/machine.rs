@@ -218,7 +218,7 @@ impl Leadership {
         if greatest >= Some(epoch) {
             return self.answer_stale(from, epoch);
         }
-        if greatest != Some(base) {
+        if greatest != Some(base) && !self.config.bugs.has(Bug::ChangeAnyPlan) {
             return self.ask(now, from, greatest);
         }
         match self.gate.propose_change(change) {
@@ -374,7 +374,8 @@ impl Leadership {
         let stable = self.view.stable_since().max(self.leader_since) + hold_off;
         let due = match self.leader {
             Some(claim) if claim.leader == self.me => {
-                self.is_outbid(&claim).then(|| stable.max(self.outbid_at + hold_off))
+                let may = !self.config.bugs.has(Bug::NeverClaimAgain);
+                (may && self.is_outbid(&claim)).then(|| stable.max(self.outbid_at + hold_off))
             }
             Some(claim) => {
                 let outranked = self.view.of(claim.leader)?.priority < self.view.of(self.me)?.priority;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Node;
+use crate::bugs::{Bug, Bugs};
 use crate::id::NodeId;
 use crate::time::{Duration, Instant};
 
@@ -59,9 +60,14 @@ pub(super) struct Conduct {
     peers: BTreeMap<NodeId, Record>,
     /// Peers cut off since the start.
     pub(super) cut_off: u64,
+    bugs: Bugs,
 }
 
 impl Conduct {
+    pub(super) fn new(bugs: Bugs) -> Self {
+        Self { bugs, ..Self::default() }
+    }
+
     /// A peer's message was refused, or not; says what the peer did if that was too much.
     pub(super) fn note(&mut self, now: Instant, peer: NodeId, before: Refusals, after: Refusals) -> Option<String> {
         let refusals = after.since(before);
@@ -111,11 +117,12 @@ impl Node {
     pub(super) fn refusals(&self) -> Refusals {
         let (membership, leadership) = (self.membership.counters(), self.leadership.counters());
         let coordinator = self.coordinator.counters();
+        let late = if self.conduct.bugs.has(Bug::BlameTheLate) { coordinator.late } else { 0 };
         Refusals([
             membership.messages_refused,
             leadership.plans_malformed,
             leadership.term_jumps_refused,
-            coordinator.bad_answers,
+            coordinator.bad_answers + late,
             coordinator.unexpected + self.replicas.counters().unexpected,
             leadership.claims_stale + leadership.plans_stale + leadership.changes_refused,
             self.stock.counters().messages_refused,

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Stock;
+use crate::bugs::Bug;
 use crate::deployment::port::{Event, Output};
 use crate::id::Digest;
 use crate::time::{Duration, Instant};
@@ -43,6 +44,9 @@ impl Stock {
         let mut kept: BTreeSet<Digest> = self.loads.resident().collect();
         for bundle in [plan.bundle].into_iter().chain(self.previous) {
             kept.insert(bundle);
+            if self.config.bugs.has(Bug::DiscardNeeded) {
+                continue;
+            }
             let parts = self.manifests.get(&bundle).into_iter().flat_map(|manifest| &manifest.parts);
             kept.extend(parts.flat_map(|part| &part.students).filter_map(|card| card.digest()));
         }

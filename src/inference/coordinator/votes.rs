@@ -54,7 +54,10 @@ pub(super) fn judge(votes: &[Vote<'_>], bugs: Bugs) -> Verdict {
         let is_majority = 2 * camp.len() > all || half_will_do && all == 2;
         let others = || camps.iter().filter(|other| *other != camp).flatten().copied();
         if camps.len() > 1 && is_majority && (all >= MAJORITY_OF || half_will_do) {
-            verdict.outvoted.extend(others());
+            match bugs.has(Bug::BlameTheMany) {
+                true => verdict.outvoted.extend(camp),
+                false => verdict.outvoted.extend(others()),
+            }
         } else if camps.len() > 1 {
             verdict.disputed.extend(camps.iter().flatten());
         }
