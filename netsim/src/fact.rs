@@ -6,6 +6,7 @@ use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, Term};
 use rocoin::inference::Mode;
 use rocoin::leadership::EpochPlan;
 use rocoin::membership::State;
+use rocoin::node::Queue;
 use rocoin::time::{Duration, Instant};
 use serde::Serialize;
 
@@ -62,15 +63,17 @@ pub enum Fact {
         /// Where.
         host: HostId,
     },
-    /// From now on runs of students fail by chance, as the scenario wants it, or do not any more.
-    RunsFail {
-        /// They do.
-        fail: bool,
+    /// A run of a student fails by chance, as the scenario wants it.
+    RunFailed {
+        /// Where.
+        host: HostId,
     },
-    /// From now on messages vanish by chance, or do not any more.
-    MessagesVanish {
-        /// They do.
-        vanish: bool,
+    /// A message vanishes by chance.
+    Vanished {
+        /// The sender.
+        from: HostId,
+        /// The receiver.
+        to: HostId,
     },
     /// A node is gone: it crashed, or left.
     Stopped {
@@ -248,6 +251,13 @@ pub enum Fact {
         /// All artifacts, manifests too, that are not damaged.
         sound: Vec<Digest>,
     },
+    /// A node deletes an artifact from its disk.
+    Discarded {
+        /// Where.
+        host: HostId,
+        /// Which.
+        artifact: Digest,
+    },
     /// A bundle was given to a node.
     Deployed {
         /// Where.
@@ -278,6 +288,8 @@ pub enum Fact {
         ask: AskId,
         /// The coordinator.
         host: HostId,
+        /// Which try of the request it answers.
+        tries: u32,
         /// What it said.
         reply: Reply,
     },
@@ -302,6 +314,9 @@ pub enum Fact {
         open_requests: usize,
         /// Runs that wait.
         waiting: usize,
+        /// All queues with their bounds, these two included; none where only the two are told.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        queues: Vec<Queue>,
     },
     /// What a node holds of all others: now and then.
     View {

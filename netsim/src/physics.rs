@@ -37,8 +37,10 @@ pub struct Physics {
     sides: Vec<u32>,
     cuts: BTreeSet<(HostId, HostId)>,
     down: BTreeSet<HostId>,
-    runs_fail: bool,
-    messages_vanish: bool,
+    /// When a message between two hosts last vanished, the smaller number first.
+    vanished: BTreeMap<(HostId, HostId), Instant>,
+    /// When a run last failed by chance.
+    runs_failed: BTreeMap<HostId, Instant>,
     /// Whether each host lies, and since when; those never spoken of never did.
     liars: BTreeMap<HostId, (bool, Instant)>,
     /// Whether each disk is well, and since when; those never spoken of always were.
@@ -73,8 +75,12 @@ impl Physics {
             }
             Fact::Stopped { host, .. } => self.disturb(*host, |body| body.running = false),
             Fact::Leaving { host } => self.disturb(*host, |body| body.leaving = true),
-            Fact::RunsFail { fail } => self.runs_fail = *fail,
-            Fact::MessagesVanish { vanish } => self.messages_vanish = *vanish,
+            Fact::RunFailed { host } => {
+                self.runs_failed.insert(*host, entry.at);
+            }
+            Fact::Vanished { from, to } => {
+                self.vanished.insert((*from.min(to), *from.max(to)), entry.at);
+            }
             Fact::Paused { host } => self.disturb(*host, |body| body.paused = true),
             Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
             Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
@@ -119,6 +125,7 @@ impl Physics {
             | Fact::Ready { .. }
             | Fact::Fetched { .. }
             | Fact::Stored { .. }
+            | Fact::Discarded { .. }
             | Fact::Deployed { .. }
             | Fact::Asked { .. }
             | Fact::Answered { .. }
@@ -202,9 +209,16 @@ impl Physics {
         hosts.filter_map(|host| self.liars.get(host).copied())
     }
 
-    /// Whether an answer may fail to come by chance alone: runs fail, or messages vanish.
-    pub fn answers_vanish(&self) -> bool {
-        self.runs_fail || self.messages_vanish
+    /// Whether by chance a run failed at the replica since then, or a message between the two vanished.
+    pub fn had_bad_luck_since(&self, coordinator: HostId, replica: HostId, since: Instant) -> bool {
+        let pair = (coordinator.min(replica), coordinator.max(replica));
+        let lately = |at: Option<&Instant>| at.is_some_and(|at| *at >= since);
+        lately(self.vanished.get(&pair)) || lately(self.runs_failed.get(&replica))
+    }
+
+    /// Whether a host stands still.
+    pub fn stands_still(&self, host: HostId) -> bool {
+        self.hosts.get(&host).is_some_and(|body| body.paused)
     }
 
     /// Whether a host runs at its own speed with a sound link.

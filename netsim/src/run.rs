@@ -20,7 +20,7 @@ const FRESH_DEADLINE_S: f64 = 10.0;
 /// A mesh that begins in the middle has found together by then.
 const TOGETHER: Duration = Duration::from_secs(30);
 /// How the last invariant is called: the one of the second phase.
-const RECOVERS: &str = "recovers";
+pub const RECOVERS: &str = "recovers";
 
 /// What is run.
 #[derive(Debug, Clone)]
@@ -134,6 +134,16 @@ impl Traffic {
     }
 }
 
+/// How the mesh recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// From the end of faults on.
+    pub after: Duration,
+    /// Whether there was a bundle to serve, and every part of it is; otherwise faults destroyed every copy, and one leader and one plan were
+    /// all that could be demanded.
+    pub serves: bool,
+}
+
 /// How a run went.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -145,8 +155,8 @@ pub struct Report {
     pub traffic: Traffic,
     /// World time at the end.
     pub ended: Instant,
-    /// From the end of faults until the mesh had recovered; `None` if that was not demanded or did not happen.
-    pub recovered_after: Option<Duration>,
+    /// `None` if that was not demanded or did not happen.
+    pub recovered: Option<Recovered>,
     /// How the planner's promise compares, where runs fail by chance.
     pub agreement: Option<Agreement>,
 }
@@ -158,12 +168,12 @@ pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
     let (planned, acquainted) = (Planned::new(&setup), setup.acquainted);
     let mut run =
         Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default(), planned };
-    let mut recovered_after = None;
+    let mut recovered = None;
     if acquainted {
         run.world.find_together(Instant::ZERO + TOGETHER);
     }
     let outcome = run.until(Instant::ZERO + safety, |_| false).and_then(|_| {
-        recovered_after = match recovery {
+        recovered = match recovery {
             Some(recovery) => run.recover(&recovery)?,
             None => None,
         };
@@ -175,7 +185,7 @@ pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
         tally: run.tally,
         traffic: Traffic::of(run.world.stats()),
         ended: run.world.now(),
-        recovered_after,
+        recovered,
         agreement,
     }
 }
@@ -222,7 +232,7 @@ impl Run<'_> {
     }
 
     /// Faults are over; the mesh has so long to be one again.
-    fn recover(&mut self, recovery: &Recovery) -> Result<Option<Duration>, Box<Violation>> {
+    fn recover(&mut self, recovery: &Recovery) -> Result<Option<Recovered>, Box<Violation>> {
         let began = self.world.now();
         let end = began + recovery.within;
         self.world.set_single_client(FRESH_RATE, FRESH_DEADLINE_S, end);
@@ -231,14 +241,14 @@ impl Run<'_> {
             if !self.until(end, |run| run.world.trouble().is_none())? {
                 break;
             }
-            let well_since = self.world.now();
+            let after = self.world.now().since(began);
             if !self.world.can_be_served() {
-                return Ok(Some(well_since.since(began))); // What nobody has any more, nobody can answer with.
+                return Ok(Some(Recovered { after, serves: false }));
             }
             self.fresh = Fresh { first: Some(self.world.next_ask()), ..Fresh::default() };
             let enough = |run: &Self| run.fresh.in_full >= FRESH_REQUESTS || run.fresh.not_in_full.is_some();
             if self.until(end, enough)? && self.fresh.not_in_full.is_none() {
-                return Ok(Some(well_since.since(began)));
+                return Ok(Some(Recovered { after, serves: true }));
             }
         }
         let trouble = self.world.trouble().unwrap_or_else(|| match self.fresh.not_in_full {

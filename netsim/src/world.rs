@@ -87,8 +87,6 @@ pub struct World {
     connections: Standing,
     clients: Clients,
     models: Vec<Arc<Model>>,
-    /// Those that were deployed.
-    deployed: BTreeSet<usize>,
     node_config: rocoin::node::Config,
     runs_fail: bool,
     in_place: bool,
@@ -129,7 +127,6 @@ impl World {
             connections: Standing::default(),
             clients: Clients::new(load, Random::new(seed, "clients")),
             models,
-            deployed: BTreeSet::new(),
             node_config: node,
             runs_fail,
             in_place,
@@ -147,12 +144,6 @@ impl World {
     }
 
     fn begin(&mut self) {
-        if self.runs_fail {
-            self.tell(Fact::RunsFail { fail: true });
-        }
-        if self.network.spec.drop > 0.0 {
-            self.tell(Fact::MessagesVanish { vanish: true });
-        }
         for host in self.host_ids() {
             if self.in_place {
                 self.fill_disk(host);
@@ -277,7 +268,7 @@ impl World {
             Event::Knock { from, to } => self.knock(from, to),
             Event::LinkUp { host, peer, connection } => self.link_up(host, peer, connection),
             Event::LinkDown { host, peer, connection } => self.link_down(host, peer, connection),
-            Event::Break { pair, connection } => self.break_if_cut(pair, connection),
+            Event::Break { pair, cut } => self.break_if_cut(pair, cut),
             Event::Ask { ticket } => self.ask_next(ticket),
             Event::AskAgain { ask, tries } => self.ask_again(ask, tries),
             Event::Patience { ask, tries } => self.lose_patience(ask, tries),
@@ -308,8 +299,9 @@ impl World {
                 })
                 .collect();
             let (parts_served, parts) = node.parts_served();
+            let queues = node.queues().collect();
             self.host_mut(host).most_waiting = 0;
-            self.tell(Fact::Load { host, open_requests, waiting });
+            self.tell(Fact::Load { host, open_requests, waiting, queues });
             self.tell(Fact::View { host, members, parts_served, parts });
         }
         self.network.tidy(self.now);

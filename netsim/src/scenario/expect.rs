@@ -83,7 +83,7 @@ impl Expect {
         demand("right share", share(tally.right, tally.answered()), self.right_share_min, true, "");
         demand("latency p50", quantile(tally, 0.5), self.latency_p50_s_max, false, " s");
         demand("latency p99", quantile(tally, 0.99), self.latency_p99_s_max, false, " s");
-        let recovery = report.recovered_after.map(|after| after.as_secs_f64());
+        let recovery = report.recovered.map(|recovered| recovered.after.as_secs_f64());
         demand("recovery", recovery, self.recovery_s_max, false, " s");
         let errors = report.agreement.map(|agreement| agreement.errors());
         demand("off the planner's promise", errors, self.as_planned_errors_max, false, " standard errors");
@@ -107,6 +107,7 @@ mod tests {
     use super::*;
     use crate::fact::Outcome;
     use crate::planned::{Agreement, Share};
+    use crate::run::Recovered;
 
     fn agreement() -> Option<Agreement> {
         let availability = Share { promised: 0.9, found: 0.93, error: 0.02 };
@@ -122,7 +123,7 @@ mod tests {
             tally,
             traffic: crate::run::Traffic::default(),
             ended: Instant::ZERO,
-            recovered_after: Some(Duration::from_secs(4)),
+            recovered: Some(Recovered { after: Duration::from_secs(4), serves: true }),
             agreement: agreement(),
         }
     }

@@ -1,6 +1,6 @@
 //! Clients: they ask at a steady or random pace, turn to another node once, and note how it ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rocoin::inference::{Answer, Mode, Outcome as CoreOutcome, Request, RequestError};
 use rocoin::node::{ClientId, Input};
@@ -18,6 +18,10 @@ use crate::random::Random;
 const GRACE: Duration = Duration::from_millis(200);
 /// A node that is gone is noticed, or refuses, within this.
 const REFUSED_AFTER: Duration = Duration::from_millis(1);
+
+/// Of a node's name for its client: the bits that number the tries.
+const TRIES_BITS: u32 = 16;
+const TRIES_MASK: u64 = (1 << TRIES_BITS) - 1;
 
 /// What clients ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,7 +107,11 @@ impl Clients {
 
 /// One try of one request, as the node knows its client.
 fn tag(ask: AskId, tries: u32) -> ClientId {
-    ClientId(ask.0 << 8 | u64::from(tries & 0xff))
+    ClientId(ask.0 << TRIES_BITS | u64::from(tries) & TRIES_MASK)
+}
+
+fn ask_of(client: ClientId) -> (AskId, u32) {
+    (AskId(client.0 >> TRIES_BITS), u32::try_from(client.0 & TRIES_MASK).unwrap_or(0))
 }
 
 impl World {
@@ -192,14 +200,15 @@ impl World {
         let input = self.models.first().map(|m| m.image(image).clone()).unwrap_or_default();
         let request = Request { input, deadline, min_parts, mode: Some(mode) };
         let client = tag(ask, tries);
-        self.host_mut(host).clients.insert(client.0, ask);
+        self.host_mut(host).clients.insert(client.0);
         let life = self.host(host).life;
         self.after(Duration::ZERO, Event::Result { host, life, input: Box::new(Input::Request { client, request }) });
     }
 
     /// A coordinator answered.
     pub(super) fn answer(&mut self, host: HostId, client: ClientId, result: Result<Answer, RequestError>) {
-        let Some(ask) = self.host_mut(host).clients.remove(&client.0) else { return };
+        let (ask, tries) = ask_of(client);
+        self.host_mut(host).clients.remove(&client.0);
         let outcome = outcome_of(&result);
         let reply = reply_of(&result);
         let model = match &reply {
@@ -210,8 +219,7 @@ impl World {
             Reply::Answer { logits, .. } => Model::class(logits) == usize::from(model.label(open.image)),
             Reply::Error { .. } => false,
         });
-        self.tell(Fact::Answered { ask, host, reply });
-        let tries = u32::try_from(client.0 & 0xff).unwrap_or(0);
+        self.tell(Fact::Answered { ask, host, tries, reply });
         self.over_or_again(ask, tries, outcome, right);
     }
 
@@ -220,7 +228,7 @@ impl World {
         let Some(open) = self.clients.open.get(&ask).filter(|open| open.tries == tries) else { return };
         if let Some(host) = open.host {
             let client = tag(ask, tries);
-            if self.host_mut(host).clients.remove(&client.0).is_some() {
+            if self.host_mut(host).clients.remove(&client.0) {
                 let life = self.host(host).life;
                 let input = Box::new(Input::CancelRequest { client });
                 self.after(Duration::ZERO, Event::Result { host, life, input });
@@ -231,9 +239,8 @@ impl World {
 
     /// A node is gone, and with it what it coordinated.
     pub(super) fn clients_lose(&mut self, host: HostId) {
-        let lost: BTreeSet<_> = std::mem::take(&mut self.host_mut(host).clients).into_iter().collect();
-        for (client, ask) in lost {
-            let tries = u32::try_from(client & 0xff).unwrap_or(0);
+        for client in std::mem::take(&mut self.host_mut(host).clients) {
+            let (ask, tries) = ask_of(ClientId(client));
             self.over_or_again(ask, tries, Outcome::Lost, false);
         }
     }

@@ -12,7 +12,7 @@ use super::World;
 use super::event::{Event, Parcel};
 use super::host::Link;
 use super::network::{Bytes, ConnectionId, Fate, Pays};
-use super::standing::pair;
+use super::standing::{CutId, pair};
 use crate::fact::{Fact, HostId};
 
 /// In fleets larger than this a host calls out again only while it has no link at all.
@@ -78,9 +78,11 @@ impl World {
         let node = self.host(peer).disk.node;
         let link = Link { host: peer, connection };
         match self.host_mut(host).links.insert(node, link) {
+            Some(older) if older.connection == connection => return,
+            // It was away and is back before this end noticed: what it takes for the connection is long gone.
+            Some(older) if older.host == peer => self.input(host, Input::LinkDown { peer: node }),
             // Another host has the same identity: one connection an identity.
-            Some(older) if older.connection != connection => self.close(pair(host, older.host), Duration::ZERO),
-            Some(_) => return,
+            Some(older) => self.close(pair(host, older.host), Duration::ZERO),
             None => {}
         }
         self.input(host, Input::LinkUp { peer: node });
@@ -159,25 +161,28 @@ impl World {
         Duration::from_secs_f64(self.network.spec.break_after_s * self.random.between(1.0, 1.2))
     }
 
-    /// Every connection that a cut holds up breaks if the cut lasts.
+    /// Every connection that a cut holds up breaks if that cut lasts.
     pub(super) fn cuts_changed(&mut self) {
-        for (pair, connection) in self.connections.pairs() {
+        for pair in self.connections.pairs() {
             if !self.network.is_open(pair.0, pair.1) {
-                let wait = self.break_after();
-                self.after(wait, Event::Break { pair, connection });
+                if let Some(cut) = self.connections.cut(pair) {
+                    let wait = self.break_after();
+                    self.after(wait, Event::Break { pair, cut });
+                }
                 continue;
             }
-            let waiting = self.connections.take_waiting(pair);
-            let wait = self.network.retransmission();
+            let waiting = self.connections.mend(pair);
+            let again = self.now + self.network.retransmission();
             for parcel in waiting {
-                let latency = self.network.latency(parcel.from_host, parcel.to);
-                self.after(wait + latency, Event::Deliver(Box::new(parcel)));
+                let way = (parcel.from_host, parcel.to);
+                let at = self.network.send_again(again, way, parcel.message.lane());
+                self.queue.push(at, Event::Deliver(Box::new(parcel)));
             }
         }
     }
 
-    pub(super) fn break_if_cut(&mut self, pair: (HostId, HostId), connection: ConnectionId) {
-        if self.stands(pair, connection) && !self.network.is_open(pair.0, pair.1) {
+    pub(super) fn break_if_cut(&mut self, pair: (HostId, HostId), cut: CutId) {
+        if self.connections.is_cut_still(pair, cut) {
             self.close(pair, Duration::ZERO);
         }
     }
@@ -213,6 +218,10 @@ impl World {
             }
             Fate::Waits => self.hold(parcel),
             Fate::Dropped => self.stats.dropped += 1,
+            Fate::Vanishes => {
+                self.stats.dropped += 1;
+                self.tell(Fact::Vanished { from, to: host });
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use rocoin::node::{Durable, Input, WriteId};
 use rocoin::wire::Message;
 
 use super::network::ConnectionId;
+use super::standing::CutId;
 use crate::fact::{AskId, HostId};
 
 /// What can happen next.
@@ -31,8 +32,8 @@ pub(super) enum Event {
     LinkUp { host: HostId, peer: HostId, connection: ConnectionId },
     /// One end learns that a connection is gone.
     LinkDown { host: HostId, peer: HostId, connection: ConnectionId },
-    /// A cut may have lasted long enough to break a connection.
-    Break { pair: (HostId, HostId), connection: ConnectionId },
+    /// A cut has lasted long enough to break a connection, if it still lasts.
+    Break { pair: (HostId, HostId), cut: CutId },
     /// A client makes its next request.
     Ask { ticket: u64 },
     /// A client turns to another node.

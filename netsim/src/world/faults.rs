@@ -329,8 +329,6 @@ impl World {
         let spec = &mut self.network.spec;
         (spec.loss, spec.drop, spec.duplicate, spec.reorder) = (0.0, 0.0, 0.0, 0.0);
         (self.runs_fail, self.is_calm) = (false, true);
-        self.tell(Fact::RunsFail { fail: false });
-        self.tell(Fact::MessagesVanish { vanish: false });
         self.tell(Fact::Calm);
     }
 }

@@ -1,5 +1,6 @@
 //! Whether the mesh is one, as somebody who sees all of it would say.
 
+use rocoin::deployment;
 use rocoin::id::{Digest, Epoch, NodeId};
 
 use super::World;
@@ -29,7 +30,7 @@ impl World {
             }
         }
         if !self.can_be_served() {
-            return None;
+            return None; // What nobody has any more, nobody can answer with.
         }
         for (host, node) in &nodes {
             let (served, parts) = node.parts_served();
@@ -57,13 +58,21 @@ impl World {
         Some((node.membership().me().id, node.leadership().plan().map(|plan| plan.epoch)))
     }
 
-    /// Whether every bundle that was deployed is still whole, on the disks of the running nodes together.
+    /// Whether the bundle that was deployed last, of those the running nodes know of, is still whole, on their disks together.
+    ///
+    /// No node deletes what its plan needs (`students-survive` sees to that): if it is not, faults destroyed every copy.
     pub(crate) fn can_be_served(&self) -> bool {
-        let disks: Vec<_> = self.hosts.iter().filter(|h| h.is_running()).map(|h| &h.disk.artifacts).collect();
-        let sound = |digest: &Digest| {
-            disks.iter().any(|disk| disk.get(digest).is_some_and(|blob| Digest::of(blob.as_bytes()) == *digest))
+        let running = || self.hosts.iter().filter(|h| h.is_running());
+        let desired = running().filter_map(|host| host.node.as_ref()?.record().desired.as_ref());
+        let wanted = desired.max_by_key(|deployment| deployment::rank(deployment));
+        let Some(model) = wanted.and_then(|wanted| self.models.iter().find(|model| model.digest() == wanted.bundle))
+        else {
+            return false;
         };
-        self.deployed.iter().all(|model| self.models[*model].artifacts().keys().all(sound))
+        let is_sound = |digest: &Digest| {
+            running().any(|host| host.disk.artifacts.contains_key(digest) && !host.disk.damaged.contains(digest))
+        };
+        model.artifacts().keys().all(is_sound)
     }
 
     /// The name of the request that is asked next.

@@ -1,18 +1,20 @@
 //! One simulated device: its node, its disk, its worker, its links.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use imbl::OrdMap;
 use rocoin::blob::Blob;
 use rocoin::fleet::Capability;
 use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, Term};
+use rocoin::leadership::EpochPlan;
 use rocoin::node::{Durable, Node};
 use rocoin::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::network::ConnectionId;
-use crate::fact::{AskId, HostId};
+use crate::fact::HostId;
 
 /// What a device is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,17 +41,21 @@ pub(super) struct Disk {
     pub(super) full: bool,
     /// So many times slower than it should be.
     pub(super) slow: f64,
+    /// Those among them that could be lost with the power: their writes are not confirmed yet.
+    pub(super) unsynced: BTreeSet<Digest>,
+    /// The synced writes under way, oldest first; a later one contains all of an earlier one.
+    pub(super) writing: VecDeque<Durable>,
     /// Synced writes go one after the other; it is busy with them until then.
     pub(super) busy: Instant,
 }
 
-/// A node's counters, as last told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A node's counters and plan, as last told.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) generation: Generation,
     pub(super) incarnation: Incarnation,
     pub(super) term: Term,
-    pub(super) epoch: Option<Epoch>,
+    pub(super) plan: Option<Arc<EpochPlan>>,
     pub(super) leader: Option<NodeId>,
     pub(super) wanted: Option<u64>,
 }
@@ -84,8 +90,8 @@ pub(super) struct Host {
     pub(super) links: OrdMap<NodeId, Link>,
     /// Students in memory.
     pub(super) loaded: BTreeSet<Digest>,
-    /// Requests that it coordinates, by the tag it knows them by.
-    pub(super) clients: BTreeMap<u64, AskId>,
+    /// Requests that it coordinates, as it knows their clients.
+    pub(super) clients: BTreeSet<u64>,
     pub(super) told: Option<Told>,
     /// The most runs that waited since the last look.
     pub(super) most_waiting: usize,
@@ -109,7 +115,7 @@ impl Host {
             ticket: 0,
             links: OrdMap::new(),
             loaded: BTreeSet::new(),
-            clients: BTreeMap::new(),
+            clients: BTreeSet::new(),
             told: None,
             most_waiting: 0,
             drafted: BTreeMap::new(),
@@ -139,9 +145,33 @@ impl Disk {
             durable: Durable::default(),
             artifacts: BTreeMap::new(),
             damaged: BTreeSet::new(),
+            unsynced: BTreeSet::new(),
+            writing: VecDeque::new(),
             full: false,
             slow: 1.0,
             busy: Instant::ZERO,
+        }
+    }
+
+    pub(super) fn remove(&mut self, artifact: Digest) {
+        self.artifacts.remove(&artifact);
+        self.damaged.remove(&artifact);
+        self.unsynced.remove(&artifact);
+    }
+
+    /// A process is gone and its system goes on: what it wrote gets to the disk.
+    pub(super) fn finish_writes(&mut self) {
+        let last = self.writing.pop_back().filter(|_| !self.full);
+        self.durable = last.unwrap_or_else(|| self.durable.clone());
+        self.writing.clear();
+        self.unsynced.clear();
+    }
+
+    /// The power is gone: what was not synced is lost.
+    pub(super) fn lose_writes(&mut self) {
+        self.writing.clear();
+        for artifact in std::mem::take(&mut self.unsynced) {
+            self.remove(artifact);
         }
     }
 

@@ -95,8 +95,10 @@ pub(super) enum Fate {
     Arrives(Vec<Instant>),
     /// It waits for the end of a cut.
     Waits,
-    /// It is gone.
+    /// It finds no room.
     Dropped,
+    /// It is gone by chance.
+    Vanishes,
 }
 
 /// The state of all links.
@@ -219,7 +221,7 @@ impl Network {
     ) -> Fate {
         let (from, to) = way;
         if self.random.chance(self.spec.drop) {
-            return Fate::Dropped;
+            return Fate::Vanishes;
         }
         let Some(left) = self.leave(now, way, payer, lane, bytes) else { return Fate::Dropped };
         if self.is_cut(from, to) {
@@ -298,6 +300,14 @@ impl Network {
         if self.random.chance(self.spec.reorder) {
             return at + self.latency(from, to) * 3;
         }
+        let last = self.arrivals.entry((from, to, lane)).or_insert(at);
+        *last = at.max(*last);
+        *last
+    }
+
+    /// When a message arrives that a cut held up and that is sent again then: before all that is sent in its lane later.
+    pub(super) fn send_again(&mut self, again: Instant, (from, to): (HostId, HostId), lane: Lane) -> Instant {
+        let at = again + self.latency(from, to);
         let last = self.arrivals.entry((from, to, lane)).or_insert(at);
         *last = at.max(*last);
         *last
@@ -386,6 +396,17 @@ mod tests {
         let mut network = network(spec);
         network.send(Instant::ZERO, (A, B), Lane::Inference, Bytes { header: 9, blob: 1000 }, (A, 1000.0));
         assert_eq!(arrives(&network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, (A, 1000.0))), Instant::ZERO);
+    }
+
+    #[test]
+    fn what_waited_for_the_end_of_a_cut_arrives_before_what_is_sent_after_it() {
+        let mut network = network(NetworkSpec::default());
+        let again = Instant::ZERO + Duration::from_secs(1);
+        let first = network.send_again(again, (A, B), Lane::Control);
+        let second = network.send_again(again, (A, B), Lane::Control);
+        let later = arrives(&network.send(Instant::ZERO, (A, B), Lane::Control, SMALL, (A, 1e9)));
+        assert!(again < first && first <= second && second <= later);
+        assert!(arrives(&network.send(Instant::ZERO, (A, B), Lane::Bulk, SMALL, (A, 1e9))) < again, "lanes are apart");
     }
 
     #[test]

@@ -96,10 +96,14 @@ impl World {
         h.loaded.clear();
         h.wake = None;
         self.close_all_of(host, silent);
-        if kept == Kept::Nothing {
-            let node = NodeId(self.random.seed());
-            let h = self.host_mut(host);
-            h.disk = Disk { full: h.disk.full, slow: h.disk.slow, ..Disk::empty(node) };
+        match kept {
+            Kept::All => self.host_mut(host).disk.finish_writes(),
+            Kept::Synced => self.host_mut(host).disk.lose_writes(),
+            Kept::Nothing => {
+                let node = NodeId(self.random.seed());
+                let h = self.host_mut(host);
+                h.disk = Disk { full: h.disk.full, slow: h.disk.slow, ..Disk::empty(node) };
+            }
         }
         self.tell(Fact::Stopped { host, left, disk: kept });
         self.clients_lose(host);
@@ -111,10 +115,10 @@ impl World {
         if !self.host(host).is_running() {
             return;
         }
-        self.deployed.insert(which);
         let artifacts = model.artifacts().iter().map(|(digest, blob)| (*digest, blob.clone()));
         let disk = &mut self.host_mut(host).disk;
         disk.artifacts.extend(artifacts);
+        disk.unsynced.retain(|artifact| !model.artifacts().contains_key(artifact));
         disk.damaged.retain(|artifact| !model.artifacts().contains_key(artifact));
         self.tell(Fact::Deployed { host, bundle: model.digest() });
         self.tell_stored(host);
@@ -156,7 +160,8 @@ impl World {
         if let Input::Loaded { student, result: Ok(()) } = &input {
             self.host_mut(host).loaded.insert(*student);
         }
-        if let Input::ArtifactStored { result: Ok(()), .. } = &input {
+        if let Input::ArtifactStored { artifact, result: Ok(()) } = &input {
+            self.host_mut(host).disk.unsynced.remove(artifact);
             self.tell_stored(host);
         }
         self.input(host, input);
@@ -166,9 +171,11 @@ impl World {
         if self.host(host).life != life {
             return;
         }
-        let full = self.host(host).disk.full;
+        let disk = &mut self.host_mut(host).disk;
+        let full = disk.full;
+        disk.writing.pop_front();
         if !full {
-            self.host_mut(host).disk.durable = durable;
+            disk.durable = durable;
         }
         if !self.bugs.has(Bug::SkipSync) {
             let result = if full { Err("no space left on device".to_owned()) } else { Ok(()) };
@@ -195,7 +202,7 @@ impl World {
         if waiting > self.host(host).most_waiting {
             self.host_mut(host).most_waiting = waiting;
             if 2 * waiting >= self.node_config.replica.queue_max {
-                self.tell(Fact::Load { host, open_requests, waiting });
+                self.tell(Fact::Load { host, open_requests, waiting, queues: Vec::new() });
             }
         }
     }
@@ -211,7 +218,8 @@ impl World {
             }
             Output::Store { artifact, bytes } => self.store(host, artifact, bytes),
             Output::Discard { artifact } => {
-                self.host_mut(host).disk.artifacts.remove(&artifact);
+                self.host_mut(host).disk.remove(artifact);
+                self.tell(Fact::Discarded { host, artifact });
                 self.tell_stored(host);
             }
             Output::ReadChunk { to, artifact, offset, length } => self.read_chunk(host, to, (artifact, offset, length)),
@@ -249,6 +257,9 @@ impl World {
         let run = Duration::from_secs_f64((flops / capability.flops_per_s * self.host(host).slow * jitter).min(3600.0));
         let loaded = self.host(host).loaded.contains(&student);
         let fails = self.runs_fail && self.random.chance(capability.failure_probability);
+        if fails {
+            self.tell(Fact::RunFailed { host });
+        }
         let result = match (loaded, fails) {
             (true, false) => Ok(partial),
             (true, true) => Err("failed, as this scenario wants it".to_owned()),
@@ -267,7 +278,7 @@ impl World {
         let wait = LOAD_LEAST + time_for(bytes, LOAD_BYTES_PER_S).mul_f64(h.slow);
         if result.is_err() {
             // As the shell does it: a damaged file is as good as none.
-            self.host_mut(host).disk.artifacts.remove(&student);
+            self.host_mut(host).disk.remove(student);
             self.tell_stored(host);
         }
         self.later(host, wait, Input::Loaded { student, result });
@@ -282,6 +293,7 @@ impl World {
         if result.is_ok() {
             let disk = &mut self.host_mut(host).disk;
             disk.artifacts.insert(artifact, bytes);
+            disk.unsynced.insert(artifact);
             if sound {
                 disk.damaged.remove(&artifact)
             } else {
@@ -314,6 +326,7 @@ impl World {
         }
         let disk = &mut self.hosts[super::network::index(host)].disk;
         disk.busy = self.now.max(disk.busy) + takes;
+        disk.writing.push_back(durable.clone());
         self.queue.push(disk.busy, Event::Written { host, life, write, durable: Box::new(durable) });
     }
 
@@ -367,25 +380,26 @@ impl World {
             generation: me.stamp.start.generation,
             incarnation: me.stamp.incarnation,
             term: leadership.term(),
-            epoch: leadership.plan().map(|plan| plan.epoch),
+            plan: leadership.plan().cloned(),
             leader: leadership.leader(),
             wanted: node.record().desired.as_ref().map(|desired| desired.sequence),
         };
-        let before = h.told;
-        if before == Some(told) {
+        if h.told.as_ref() == Some(&told) {
             return;
         }
-        let adopted = (before.and_then(|b| b.epoch) != told.epoch).then(|| leadership.plan().cloned()).flatten();
+        let kept = h.told.is_none();
+        let adopted = told.plan.clone().filter(|_| h.told.as_ref().is_none_or(|before| before.plan != told.plan));
         let drafted = |plan: &EpochPlan| h.drafted.get(&plan.epoch).cloned();
         let known = adopted.as_ref().map(|plan| drafted(plan).unwrap_or_else(|| known(node, h.time(self.now))));
         let id = me.id;
+        let Told { generation, incarnation, term, leader, wanted, .. } = told;
+        let epoch = told.plan.as_ref().map(|plan| plan.epoch);
         let h = self.host_mut(host);
         h.told = Some(told);
-        h.drafted.retain(|epoch, _| Some(*epoch) > told.epoch);
-        let Told { generation, incarnation, term, epoch, leader, wanted } = told;
+        h.drafted.retain(|drafted, _| Some(*drafted) > epoch);
         self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader, wanted });
         if let (Some(plan), Some(known)) = (adopted, known) {
-            self.tell(Fact::Adopted { host, node: id, kept: before.is_none(), plan, known });
+            self.tell(Fact::Adopted { host, node: id, kept, plan, known });
         }
     }
 

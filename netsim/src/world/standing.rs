@@ -19,6 +19,10 @@ pub(super) fn pair(a: HostId, b: HostId) -> Pair {
     (a.min(b), a.max(b))
 }
 
+/// Names one cut of one connection, from its beginning to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CutId(u64);
+
 /// The connections that stand.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
@@ -27,6 +31,9 @@ pub(super) struct Standing {
     /// Of introduced hosts.
     over: BTreeSet<Pair>,
     waiting: BTreeMap<Pair, Vec<Parcel>>,
+    /// The cut that holds up a connection.
+    cuts: BTreeMap<Pair, CutId>,
+    next_cut: u64,
 }
 
 impl Standing {
@@ -60,6 +67,7 @@ impl Standing {
     pub(super) fn remove(&mut self, pair: Pair) -> Option<(ConnectionId, Vec<Parcel>)> {
         let connection = self.get(pair)?;
         self.made.remove(&pair);
+        self.cuts.remove(&pair);
         if self.introduced.contains(&pair.0) && self.introduced.contains(&pair.1) {
             self.over.insert(pair);
         }
@@ -74,11 +82,10 @@ impl Standing {
     }
 
     /// Every pair that is connected.
-    pub(super) fn pairs(&self) -> Vec<(Pair, ConnectionId)> {
+    pub(super) fn pairs(&self) -> Vec<Pair> {
         let introduced = self.introduced.iter().flat_map(|a| self.introduced.range(*a..).map(|b| (*a, *b)));
         let introduced = introduced.filter(|pair| !self.made.contains_key(pair) && self.is_introduced(*pair));
-        let made = self.made.iter().map(|(pair, connection)| (*pair, *connection));
-        made.chain(introduced.map(|pair| (pair, ConnectionId::INTRODUCED))).collect()
+        self.made.keys().copied().chain(introduced).collect()
     }
 
     /// Lets a message wait in its connection; false if that is over, or too many wait.
@@ -94,9 +101,26 @@ impl Standing {
         has_room
     }
 
-    /// What waits between two hosts, to be sent after all.
-    pub(super) fn take_waiting(&mut self, pair: Pair) -> Vec<Parcel> {
+    /// A cut holds up a connection from now on; `None` if one did already.
+    pub(super) fn cut(&mut self, pair: Pair) -> Option<CutId> {
+        if self.cuts.contains_key(&pair) {
+            return None;
+        }
+        self.next_cut += 1;
+        let cut = CutId(self.next_cut);
+        self.cuts.insert(pair, cut);
+        Some(cut)
+    }
+
+    /// No cut holds up a connection any more: what waited in it, to be sent after all.
+    pub(super) fn mend(&mut self, pair: Pair) -> Vec<Parcel> {
+        self.cuts.remove(&pair);
         self.waiting.remove(&pair).unwrap_or_default()
+    }
+
+    /// Whether that very cut goes on.
+    pub(super) fn is_cut_still(&self, pair: Pair, cut: CutId) -> bool {
+        self.cuts.get(&pair) == Some(&cut)
     }
 }
 
@@ -126,9 +150,24 @@ mod tests {
         standing.insert((A, B), ConnectionId(7));
         standing.introduce([A, B].into_iter());
         assert_eq!(standing.get((A, B)), Some(ConnectionId(7)));
-        assert_eq!(standing.pairs(), [((A, B), ConnectionId(7))]);
+        assert_eq!(standing.pairs(), [(A, B)]);
         standing.remove((A, B));
         assert!(!standing.contains((A, B)), "what was introduced does not come to light below it");
+    }
+
+    #[test]
+    fn a_cut_is_another_one_after_it_was_mended() {
+        let mut standing = Standing::default();
+        standing.introduce([A, B].into_iter());
+        let first = standing.cut((A, B)).unwrap();
+        assert_eq!(standing.cut((A, B)), None, "it goes on");
+        assert!(standing.is_cut_still((A, B), first));
+        standing.mend((A, B));
+        assert!(!standing.is_cut_still((A, B), first));
+        let second = standing.cut((A, B)).unwrap();
+        assert!(second != first && !standing.is_cut_still((A, B), first) && standing.is_cut_still((A, B), second));
+        standing.remove((A, B));
+        assert!(!standing.is_cut_still((A, B), second), "with the connection its cut is over");
     }
 
     #[test]
@@ -138,7 +177,7 @@ mod tests {
         standing.remove((A, B));
         standing.remove((A, C));
         standing.forget(A);
-        assert_eq!(standing.pairs(), [((B, C), ConnectionId::INTRODUCED)]);
+        assert_eq!(standing.pairs(), [(B, C)]);
         standing.insert((A, B), ConnectionId(3));
         assert_eq!(standing.get((A, B)), Some(ConnectionId(3)));
     }

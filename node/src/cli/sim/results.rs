@@ -56,6 +56,8 @@ pub(super) struct Results<'a> {
     tally: Tally,
     traffic: Traffic,
     recoveries_s: Vec<f64>,
+    /// Recoveries with no bundle left to serve.
+    unserved: u64,
     /// Of scenarios that expect the planner's promise to hold.
     planned: Vec<(u64, Agreement)>,
     bad: Vec<Run>,
@@ -65,14 +67,27 @@ impl<'a> Results<'a> {
     pub(super) fn new(worlds: &'a Worlds, seeds: Seeds, jobs: NonZeroUsize) -> Self {
         let (tally, traffic) = (Tally::default(), Traffic::default());
         let (recoveries_s, planned, bad) = (Vec::new(), Vec::new(), Vec::new());
-        Self { worlds, seeds, jobs, wall_s: 0.0, simulated_s: 0.0, tally, traffic, recoveries_s, planned, bad }
+        Self {
+            worlds,
+            seeds,
+            jobs,
+            wall_s: 0.0,
+            simulated_s: 0.0,
+            tally,
+            traffic,
+            recoveries_s,
+            unserved: 0,
+            planned,
+            bad,
+        }
     }
 
     pub(super) fn add(&mut self, run: Run) {
         self.tally.add(&run.report.tally);
         self.traffic = self.traffic.plus(run.report.traffic);
         self.simulated_s += run.report.ended.since(rocoin::time::Instant::ZERO).as_secs_f64();
-        self.recoveries_s.extend(run.report.recovered_after.map(|after| after.as_secs_f64()));
+        self.recoveries_s.extend(run.report.recovered.map(|recovered| recovered.after.as_secs_f64()));
+        self.unserved += u64::from(run.report.recovered.is_some_and(|recovered| !recovered.serves));
         if self.worlds.expect().as_planned_errors_max.is_some() {
             self.planned.extend(run.report.agreement.map(|agreement| (run.seed, agreement)));
         }
@@ -158,6 +173,7 @@ impl<'a> Results<'a> {
             "planned": planned.collect::<Vec<_>>(),
             "recovery": {
                 "runs": self.recoveries_s.len(),
+                "nothing_to_serve": self.unserved,
                 "p50_s": self.recovery_s(0.5),
                 "max_s": self.recovery_s(1.0),
             },
@@ -187,6 +203,10 @@ impl<'a> Results<'a> {
         rows.push(vec!["latency p50".to_owned(), or_none(self.latency_s(0.5), seconds)]);
         rows.push(vec!["latency p99".to_owned(), or_none(self.latency_s(0.99), seconds)]);
         rows.push(vec!["recovery at most".to_owned(), or_none(self.recovery_s(1.0), seconds)]);
+        if self.unserved > 0 {
+            let lost = format!("{} of {}, all copies lost to faults", self.unserved, self.recoveries_s.len());
+            rows.push(vec!["  with nothing to serve".to_owned(), lost]);
+        }
         for (seed, agreement) in &self.planned {
             let share = |share: Share| {
                 format!(
