@@ -19,7 +19,7 @@ const HOSTS: std::ops::RangeInclusive<usize> = 3..=12;
 /// No fault comes before this: the mesh forms meanwhile, more or less.
 const FIRST_FAULT_S: f64 = 3.0;
 /// How long things go wrong, s.
-const SAFETY_S: (f64, f64) = (170.0, 230.0);
+const SAFETY_S: (f64, f64) = (200.0, 240.0);
 /// The mesh then has so long to recover. Ours: a suspicion under the worst local health (8 × 1.2 s × 6), and all that follows it.
 const RECOVERY: Duration = Duration::from_secs(90);
 /// The share of worlds whose queues are short.
@@ -41,6 +41,14 @@ const VERIFY: f64 = 0.15;
 const WRONG_EVERY: Duration = Duration::from_secs(20);
 /// In mode `hedged` it becomes so much slower that the next replica has to be asked.
 const SLOWER: (f64, f64) = (30.0, 300.0);
+/// The share of worlds in which each of these is drawn rather than as the program has it: ρ, how far local health stretches waits, how long a
+/// cut has to last to end a connection, how often hosts call out, how often clients turn to another node.
+const OTHERWISE: f64 = 0.2;
+const RHO: (f64, f64) = (0.5, 0.999);
+const HEALTH_MAX: usize = 8;
+const BREAK_AFTER_S: (f64, f64) = (0.5, 10.0);
+const DISCOVERY_S: (f64, f64) = (1.0, 30.0);
+const RETRIES_MAX: usize = 3;
 /// A made-up student of the least size needs 120 kB of RAM; four of them fit anywhere.
 const MEMORY_BYTES: (f64, f64) = (6e5, 6e6);
 
@@ -50,15 +58,47 @@ pub fn plan(seed: u64, bugs: Bugs) -> Plan {
     draw.plan(seed, bugs)
 }
 
-/// Mostly those of the program; now and then so tight that they are reached.
-fn limits(seed: u64) -> rocoin::node::Config {
+/// Mostly those of the program; now and then other ones, or so tight that they are reached.
+fn settings(seed: u64) -> rocoin::node::Config {
     let mut random = Random::new(seed, "swarm limits");
     let mut config = rocoin::node::Config::default();
     if random.chance(TIGHT) {
         config.coordinator.open_requests_max = 2 + random.below(6);
         config.replica.queue_max = 4 + random.below(12);
     }
+    let mut random = Random::new(seed, "swarm settings");
+    if random.chance(OTHERWISE) {
+        config.leadership.plan.rho = random.between(RHO.0, RHO.1);
+    }
+    if random.chance(OTHERWISE) {
+        config.membership.health_max = 1 + u32::try_from(random.below(HEALTH_MAX)).unwrap_or(0);
+    }
     config
+}
+
+/// Now and then other links, other clients, or a least number of members.
+fn draw_otherwise(seed: u64, plan: &mut Plan) {
+    let mut random = Random::new(seed, "swarm otherwise");
+    let (hosts, setup) = (plan.setup.hosts.len(), &mut plan.setup);
+    setup.network.both_ways = random.chance(OTHERWISE);
+    if random.chance(OTHERWISE) {
+        setup.network.pays = Pays::Payloads;
+    }
+    if random.chance(OTHERWISE) {
+        setup.network.break_after_s = random.log_between(BREAK_AFTER_S.0, BREAK_AFTER_S.1);
+    }
+    if random.chance(OTHERWISE) {
+        setup.network.discovery_s = random.log_between(DISCOVERY_S.0, DISCOVERY_S.1);
+    }
+    if random.chance(OTHERWISE) {
+        setup.load.retries = u32::try_from(random.below(RETRIES_MAX + 1)).unwrap_or(0);
+    }
+    if random.chance(OTHERWISE) {
+        let stay = plan.recovery.as_ref().map_or(hosts, |recovery| hosts - recovery.without.len());
+        setup.node.leadership.min_members = 1 + random.below(stay);
+    }
+    // They have no word of each other but that, and one clock.
+    setup.acquainted = setup.in_place && random.chance(OTHERWISE);
 }
 
 /// Now and then one bundle takes the other's place again and again, under load.
@@ -133,7 +173,7 @@ impl Draw {
             seed,
             hosts: (0..self.hosts).map(|_| self.host()).collect(),
             network: self.network(),
-            node: limits(seed),
+            node: settings(seed),
             models: (0..2).map(|v| Arc::new(Model::synthetic(parts, variants + v))).collect(),
             in_place: self.random.chance(0.5),
             acquainted: false,
@@ -147,6 +187,7 @@ impl Draw {
         let mut plan = Plan { setup, safety: Duration::from_secs_f64(safety), recovery: Some(recovery) };
         deploy_often(seed, &mut plan);
         draw_mode(seed, &mut plan);
+        draw_otherwise(seed, &mut plan);
         if Random::new(seed, "swarm calm").chance(CALM) {
             calm_down(&mut plan, clones);
         }

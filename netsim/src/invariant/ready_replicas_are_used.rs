@@ -20,13 +20,20 @@ const LATELY: Duration = Duration::from_secs(15);
 /// A deadline shorter than this may be missed by a busy replica.
 const PATIENT: Duration = Duration::from_millis(900);
 
+#[derive(Debug)]
+struct Asked {
+    coordinator: HostId,
+    at: Instant,
+    min_parts: usize,
+}
+
 /// A part with a ready, reachable replica is always used.
 #[derive(Debug)]
 pub(super) struct ReadyReplicasAreUsed {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     /// Students ready at each host, and since when.
     ready: BTreeMap<HostId, BTreeMap<Digest, Instant>>,
-    asked: BTreeMap<(AskId, HostId), (Duration, usize)>,
+    asked: BTreeMap<(AskId, u32), Asked>,
     /// When each node last doubted a member.
     doubted: BTreeMap<(HostId, NodeId), Instant>,
     /// When each host last had more to run than it could at once.
@@ -41,7 +48,8 @@ impl ReadyReplicasAreUsed {
     }
 
     /// A host that could have answered for the part, had it been asked.
-    fn replica(&self, (bundle, part): (Digest, PartId), coordinator: HostId, physics: &Physics) -> Option<HostId> {
+    fn replica(&self, (bundle, part): (Digest, PartId), asked: &Asked, physics: &Physics) -> Option<HostId> {
+        let coordinator = asked.coordinator;
         let students = &self.manifests.get(&bundle)?.parts.get(usize::from(part.0))?.students;
         let digests: BTreeSet<_> = students.iter().filter_map(|card| card.digest()).collect();
         let settled = |since: &Instant| physics.now().since(*since) >= SETTLED;
@@ -50,6 +58,7 @@ impl ReadyReplicasAreUsed {
             .iter()
             .filter(|(_, ready)| holds(ready))
             .map(|(host, _)| *host)
+            .filter(|host| !physics.had_bad_luck_since(coordinator, *host, asked.at))
             .find(|host| physics.are_calm(*host, coordinator, SETTLED) && self.is_at_hand(*host, coordinator, physics))
     }
 
@@ -85,18 +94,16 @@ impl Invariant for ReadyReplicasAreUsed {
             Fact::Load { host, waiting, .. } if *waiting > 0 => {
                 self.busy.insert(*host, entry.at);
             }
-            Fact::Asked { ask, host, deadline, min_parts, .. } => {
-                self.asked.insert((*ask, *host), (*deadline, *min_parts));
+            Fact::Asked { ask, host, tries, deadline, min_parts, .. } if *deadline >= PATIENT => {
+                let asked = Asked { coordinator: *host, at: entry.at, min_parts: *min_parts };
+                self.asked.insert((*ask, *tries), asked);
             }
-            Fact::Answered { ask, host, reply } => {
-                let Some((deadline, min_parts)) = self.asked.remove(&(*ask, *host)) else { return Ok(()) };
-                if deadline < PATIENT || physics.answers_vanish() {
-                    return Ok(());
-                }
+            Fact::Answered { ask, host, tries, reply } => {
+                let Some(asked) = self.asked.remove(&(*ask, *tries)) else { return Ok(()) };
                 match reply {
                     Reply::Answer { bundle, missing, .. } => {
                         for part in missing {
-                            if let Some(replica) = self.replica((*bundle, *part), *host, physics) {
+                            if let Some(replica) = self.replica((*bundle, *part), &asked, physics) {
                                 let what =
                                     format!("request {} without part {part}, though {replica} is ready with it", ask.0);
                                 return Err(format!("{host} answers {what}, well and open to it, all for {SETTLED:?}"));
@@ -107,10 +114,11 @@ impl Invariant for ReadyReplicasAreUsed {
                         let covered = |(bundle, m): (&Digest, &Arc<Manifest>)| {
                             m.parts
                                 .iter()
-                                .filter(|part| self.replica((*bundle, part.part), *host, physics).is_some())
+                                .filter(|part| self.replica((*bundle, part.part), &asked, physics).is_some())
                                 .count()
                         };
-                        if let Some(parts) = self.manifests.iter().map(covered).find(|parts| *parts >= min_parts) {
+                        if let Some(parts) = self.manifests.iter().map(covered).find(|parts| *parts >= asked.min_parts)
+                        {
                             return Err(format!(
                                 "{host} has no replica for request {}, though {parts} parts are ready, well and open to it, all for {SETTLED:?}",
                                 ask.0
@@ -146,7 +154,8 @@ mod tests {
         facts.push((ready_at, Fact::Ready { host: host(1), students: vec![student] }));
         facts.extend(fault);
         facts.push((40.0, asked(1, 0)));
-        facts.push((42.0, Fact::Answered { ask: AskId(1), host: host(0), reply }));
+        facts.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        facts.push((42.0, Fact::Answered { ask: AskId(1), host: host(0), tries: 0, reply }));
         judge(&mut ReadyReplicasAreUsed::new(&[model]), facts)
     }
 
@@ -160,5 +169,16 @@ mod tests {
         assert_eq!(judge_degraded(30.0, None), Ok(()));
         assert_eq!(judge_degraded(5.0, Some((30.0, Fact::Link { host: host(1), up: false }))), Ok(()));
         assert_eq!(judge_degraded(5.0, Some((30.0, Fact::Slowed { host: host(1), factor: 9.0 }))), Ok(()));
+    }
+
+    #[test]
+    fn a_run_that_failed_and_a_message_that_vanished_excuse_this_request_and_this_replica_alone() {
+        let failed = |at, h| judge_degraded(5.0, Some((at, Fact::RunFailed { host: host(h) })));
+        assert_eq!(failed(41.0, 1), Ok(()));
+        assert!(failed(39.0, 1).is_err(), "it was another request");
+        assert!(failed(41.0, 0).is_err(), "it was elsewhere");
+        let vanished = |from, to| judge_degraded(5.0, Some((41.0, Fact::Vanished { from: host(from), to: host(to) })));
+        assert_eq!((vanished(0, 1), vanished(1, 0)), (Ok(()), Ok(())));
+        assert!(vanished(1, 2).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! Every planned student is on the disks of several live members: it outlives the loss of its whole group.
+//! Every planned student is on the disks of several live members: it outlives the loss of its whole group. And no node deletes what the plan
+//! that it follows may need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,8 +21,10 @@ const HOLDERS_OUTSIDE: usize = 3;
 /// Every planned student is on the disks of several live members.
 #[derive(Debug)]
 pub(super) struct StudentsSurvive {
-    /// Bytes of each bundle.
-    sizes: BTreeMap<Digest, u64>,
+    /// Bytes of each bundle's artifacts.
+    artifacts: BTreeMap<Digest, BTreeMap<Digest, u64>>,
+    /// The bundle of the plan that each host follows.
+    follows: BTreeMap<HostId, Digest>,
     stored: BTreeMap<HostId, BTreeSet<Digest>>,
     sound: BTreeMap<HostId, BTreeSet<Digest>>,
     /// The greatest plan, and when it was first adopted.
@@ -39,8 +42,20 @@ impl Invariant for StudentsSurvive {
                 self.stored.insert(*host, students.iter().copied().collect());
                 self.sound.insert(*host, sound.iter().copied().collect());
             }
-            Fact::Adopted { plan, .. } if self.plan.as_ref().is_none_or(|(p, _)| p.epoch < plan.epoch) => {
-                self.plan = Some(((**plan).clone(), entry.at));
+            Fact::Adopted { host, plan, .. } => {
+                self.follows.insert(*host, plan.bundle);
+                if self.plan.as_ref().is_none_or(|(p, _)| p.epoch < plan.epoch) {
+                    self.plan = Some(((**plan).clone(), entry.at));
+                }
+            }
+            Fact::Stopped { host, .. } => {
+                self.follows.remove(host);
+            }
+            Fact::Discarded { host, artifact } => {
+                let needed = self.follows.get(host).and_then(|bundle| self.artifacts.get(bundle));
+                if needed.is_some_and(|artifacts| artifacts.contains_key(artifact)) {
+                    return Err(format!("{host} deletes {artifact}, which belongs to the bundle that its plan is for"));
+                }
             }
             Fact::View { host, .. } => {
                 // One look at a time is enough.
@@ -57,9 +72,10 @@ impl Invariant for StudentsSurvive {
 
 impl StudentsSurvive {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
-        let size = |m: &Arc<Model>| m.artifacts().values().map(|blob| blob.len() as u64).sum();
-        let sizes = models.iter().map(|m| (m.digest(), size(m))).collect();
-        Self { sizes, stored: BTreeMap::new(), sound: BTreeMap::new(), plan: None }
+        let sizes = |m: &Arc<Model>| m.artifacts().iter().map(|(digest, blob)| (*digest, blob.len() as u64)).collect();
+        let artifacts = models.iter().map(|m| (m.digest(), sizes(m))).collect();
+        let (follows, stored, sound) = Default::default();
+        Self { artifacts, follows, stored, sound, plan: None }
     }
 
     fn look(&self, physics: &Physics) -> Result<(), String> {
@@ -71,7 +87,7 @@ impl StudentsSurvive {
         if !physics.is_fleet_calm(SETTLED) || all.iter().any(|(_, node)| physics.was_cloned(*node)) {
             return Ok(());
         }
-        let size = self.sizes.get(&plan.bundle).copied().unwrap_or(0);
+        let size: u64 = self.artifacts.get(&plan.bundle).map_or(0, |artifacts| artifacts.values().sum());
         for group in &plan.groups {
             let has_room = |host: HostId| physics.body(host).is_some_and(|b| b.disk_bytes >= 2 * size);
             let outside = all.iter().filter(|(h, node)| !group.members.contains(node) && has_room(*h)).count();
@@ -114,5 +130,20 @@ mod tests {
         assert!(judge_stored(2, 50.0, &sound).unwrap_err().contains("on 2 disks"));
         assert_eq!(judge_stored(0, 20.0, &sound), Ok(()), "a young fleet is excused");
         assert_eq!(judge_stored(2, 50.0, &sound[..1]), Ok(()), "nobody can fetch what is damaged everywhere");
+    }
+
+    #[test]
+    fn what_belongs_to_the_bundle_of_the_plan_must_not_be_deleted_and_all_else_may() {
+        let models = [Arc::new(Model::synthetic(2, 0)), Arc::new(Model::synthetic(2, 1))];
+        let follows = |model: &Model| adopted(0, plan(epoch(1, 0, 1), model.digest(), Vec::new()));
+        let discarded = |h, artifact| Fact::Discarded { host: host(h), artifact };
+        let student = models[0].manifest().parts[1].students[0].digest().unwrap();
+        let judge_after = |model: &Model, fact| {
+            judge(&mut StudentsSurvive::new(&models), vec![(0.0, started(0, 1)), (1.0, follows(model)), (2.0, fact)])
+        };
+        assert!(judge_after(&models[0], discarded(0, student)).unwrap_err().contains("deletes"));
+        assert!(judge_after(&models[0], discarded(0, models[0].digest())).is_err());
+        assert_eq!(judge_after(&models[1], discarded(0, student)), Ok(()));
+        assert_eq!(judge_after(&models[0], discarded(1, student)), Ok(()), "it follows no plan");
     }
 }

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use rocoin::time::Instant;
 
 use super::Invariant;
-use crate::fact::{AskId, Entry, Fact, HostId, Reply};
+use crate::fact::{AskId, Entry, Fact, Reply};
 use crate::physics::Physics;
 
 /// Mode `verify` names nobody as outvoted who told the truth.
 #[derive(Debug, Default)]
 pub(super) struct TheHonestAreNotOutvoted {
-    asked: BTreeMap<(AskId, HostId), Instant>,
+    asked: BTreeMap<(AskId, u32), Instant>,
 }
 
 impl Invariant for TheHonestAreNotOutvoted {
@@ -23,11 +23,11 @@ impl Invariant for TheHonestAreNotOutvoted {
 
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
         match &entry.fact {
-            Fact::Asked { ask, host, .. } => {
-                self.asked.insert((*ask, *host), entry.at);
+            Fact::Asked { ask, tries, .. } => {
+                self.asked.insert((*ask, *tries), entry.at);
             }
-            Fact::Answered { ask, host, reply } => {
-                let Some(since) = self.asked.remove(&(*ask, *host)) else { return Ok(()) };
+            Fact::Answered { ask, host, tries, reply } => {
+                let Some(since) = self.asked.remove(&(*ask, *tries)) else { return Ok(()) };
                 let Reply::Answer { outvoted, .. } = reply else { return Ok(()) };
                 if let Some(honest) = outvoted.iter().find(|replica| !physics.lied_since(**replica, since)) {
                     let name = honest.short();
@@ -59,7 +59,7 @@ mod tests {
         };
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
         facts.extend(lies.map(|(at, lies)| (at, Fact::Lies { host: host(1), lies })));
-        facts.extend([(10.0, asked(1, 5)), (11.0, Fact::Answered { ask: AskId(1), host: host(0), reply })]);
+        facts.extend([(10.0, asked(1, 5)), (11.0, Fact::Answered { ask: AskId(1), host: host(0), tries: 0, reply })]);
         judge(&mut TheHonestAreNotOutvoted::default(), facts)
     }
 
