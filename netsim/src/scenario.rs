@@ -6,7 +6,9 @@
 
 mod error;
 mod expect;
+mod frozen;
 mod hosts;
+mod node;
 mod schedule;
 mod shipped;
 mod source;
@@ -19,9 +21,11 @@ use std::sync::Arc;
 use rocoin::time::Duration;
 use serde::{Deserialize, Serialize};
 
-pub use self::error::ScenarioError;
+pub use self::error::{FreezeError, ScenarioError};
 pub use self::expect::Expect;
+pub use self::frozen::{Title, freeze};
 use self::hosts::Hosts;
+use self::node::NodeSpec;
 use self::schedule::Limits;
 pub use self::shipped::SHIPPED;
 use self::source::Source;
@@ -70,6 +74,8 @@ pub enum Bundle {
     Synthetic {
         /// Its knowledge parts.
         parts: u16,
+        /// Which of all made-up bundles the first version is; the next version is the next one.
+        variant: u64,
         /// Its versions; the first is deployed at the start.
         versions: u64,
     },
@@ -89,6 +95,7 @@ struct File {
     #[serde(default = "synthetic")]
     bundle: String,
     parts: Option<u16>,
+    variant: Option<u64>,
     #[serde(default)]
     in_place: bool,
     #[serde(default)]
@@ -109,21 +116,7 @@ struct File {
     expect: Expect,
 }
 
-/// The nodes' settings that a scenario may change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct NodeSpec {
-    /// Nothing is planned with fewer members.
-    min_members: Option<usize>,
-    /// Waits stretch so many times on a node that finds itself unwell; 1 is plain time-outs.
-    health_max: Option<u32>,
-    /// ρ of the ρ-latency.
-    rho: Option<f64>,
-    /// p_th: the most that the product of a group's failure probabilities may be.
-    group_failure_max: Option<f64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecoverySpec {
     within_s: f64,
@@ -149,7 +142,10 @@ impl Scenario {
         let schedule = schedule::read(&source, &file.at, file.limits())?;
         let newest = schedule.iter().map(|line| if let Fault::Deploy { bundle, .. } = line.fault { bundle } else { 0 });
         let bundle = match file.parts() {
-            Some(parts) => Bundle::Synthetic { parts, versions: 1 + newest.max().unwrap_or(0) as u64 },
+            Some(parts) => {
+                let versions = 1 + newest.max().unwrap_or(0) as u64;
+                Bundle::Synthetic { parts, variant: file.variant.unwrap_or(0), versions }
+            }
             None => Bundle::Folder(file.bundle.clone()),
         };
         Ok(Self {
@@ -173,8 +169,9 @@ impl Scenario {
     /// The made-up bundles that it serves; `None` if it serves a real one.
     pub fn synthetic(&self) -> Option<Vec<Arc<Model>>> {
         match &self.bundle {
-            Bundle::Synthetic { parts, versions } => {
-                Some((0..*versions).map(|version| Arc::new(Model::synthetic(*parts, version))).collect())
+            Bundle::Synthetic { parts, variant, versions } => {
+                let version = |version| Arc::new(Model::synthetic(*parts, variant.saturating_add(version)));
+                Some((0..*versions).map(version).collect())
             }
             Bundle::Folder(_) => None,
         }
@@ -212,18 +209,6 @@ fn check_schema(source: &Source<'_>, table: &toml::Table) -> Result<(), Scenario
     }
 }
 
-impl NodeSpec {
-    fn config(self) -> rocoin::node::Config {
-        let mut config = rocoin::node::Config::default();
-        let (leadership, plan) = (self.min_members, (self.rho, self.group_failure_max));
-        config.leadership.min_members = leadership.unwrap_or(config.leadership.min_members);
-        config.leadership.plan.rho = plan.0.unwrap_or(config.leadership.plan.rho);
-        config.leadership.plan.group_failure_max = plan.1.unwrap_or(config.leadership.plan.group_failure_max);
-        config.membership.health_max = self.health_max.unwrap_or(config.membership.health_max);
-        config
-    }
-}
-
 impl File {
     fn count(&self) -> u32 {
         let hosts: u64 = self.hosts.iter().map(|hosts| u64::from(hosts.count)).sum();
@@ -251,6 +236,11 @@ impl File {
         }
         let duration = format!("greater than 0 and at most {DURATION_S_MAX} seconds");
         source.check("duration_s", self.duration_s, &duration, |s| s > 0.0 && s <= DURATION_S_MAX)?;
+        if self.variant.is_some() && self.bundle != SYNTHETIC {
+            return Err(
+                source.form("variant", "a variant is for bundle = \"synthetic\"; a folder's bundle is what it is")
+            );
+        }
         match self.parts {
             Some(_) if self.bundle != SYNTHETIC => {
                 return Err(source.form("parts", "parts are for bundle = \"synthetic\"; a folder's bundle has its own"));
@@ -261,7 +251,7 @@ impl File {
         self.check_hosts(source)?;
         self.check_network(source)?;
         self.check_load(source)?;
-        self.check_node(source)?;
+        self.node.check(source, self.count())?;
         self.check_recovery(source)?;
         self.expect.check(source, self.recovery.is_some(), self.runs_fail)
     }
@@ -310,24 +300,6 @@ impl File {
         match load.to.iter().find(|host| **host >= self.count()) {
             Some(host) => Err(source.impossible("load.to", host, format!("hosts below {}", self.count()))),
             None => Ok(()),
-        }
-    }
-
-    fn check_node(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
-        let node = &self.node;
-        let number = |name: &str, number: Option<f64>, expected: &str, possible: &dyn Fn(f64) -> bool| {
-            number.map_or(Ok(()), |x| source.check(&format!("node.{name}"), x, expected, possible))
-        };
-        let share = |x: f64| x > 0.0 && x <= 1.0;
-        number("rho", node.rho, "greater than 0 and at most 1", &share)?;
-        number("group_failure_max", node.group_failure_max, "greater than 0 and at most 1", &share)?;
-        number("health_max", node.health_max.map(f64::from), "1 to 100", &|x| (1.0..=100.0).contains(&x))?;
-        let count = usize::try_from(self.count()).unwrap_or(usize::MAX);
-        match node.min_members {
-            Some(members) if members == 0 || members > count => {
-                Err(source.impossible("node.min_members", members, format!("1 to {count}, the hosts there are")))
-            }
-            _ => Ok(()),
         }
     }
 

@@ -51,7 +51,7 @@ fn error_after(replace: &str, by: &str) -> String {
 fn a_file_becomes_a_plan() {
     let scenario = Scenario::parse(SMALL).unwrap();
     assert_eq!((scenario.name.as_str(), scenario.seed, scenario.hosts()), ("small", 0, 3));
-    assert_eq!(scenario.bundle, Bundle::Synthetic { parts: 3, versions: 1 });
+    assert_eq!(scenario.bundle, Bundle::Synthetic { parts: 3, variant: 0, versions: 1 });
     let plan = scenario.plan(7, scenario.synthetic().unwrap());
     assert_eq!((plan.setup.seed, plan.safety), (7, Duration::from_secs(20)));
     assert_eq!(plan.recovery, Some(Recovery { without: vec![2], within: Duration::from_secs(20) }));
@@ -79,7 +79,10 @@ fn each_wrong_line_is_named() {
         ("\"small\"", "\"Not small\"", 2, "hyphens"),
         ("duration_s = 20.0", "duration_s = -1", 4, "duration_s is -1"),
         ("duration_s = 20.0", "duration = 20.0", 4, "unknown field `duration`"),
+        ("duration_s = 20.0", "bundle = \"b\"\nduration_s = 20.0\nvariant = 1", 6, "a variant is for"),
         ("count = 3", "count = 0", 6, "0 hosts"),
+        ("count = 3", "disk_bytes = 0.5", 7, "at least 1 byte"),
+        ("count = 3", "link_delay_s = -1", 7, "hosts.0.link_delay_s is -1"),
         ("[1e8, 1e9]", "[1e9, 1e8]", 8, "hosts.0.flops_per_s"),
         ("[1e8, 1e9]", "[1e8]", 8, "a range [least, most]"),
         ("[1e8, 1e9]", "\"fast\"", 8, "a number, or a range [least, most]"),
@@ -111,6 +114,8 @@ fn each_wrong_line_is_named() {
         ("answered_share_min", "answer_share_min", 35, "unknown field `answer_share_min`"),
         ("answered_share_min = 0.5", "as_planned_errors_max = 3", 35, "without runs_fail = true"),
         ("[expect]", "[node]\nmin_members = 4\n\n[expect]", 35, "node.min_members is 4"),
+        ("[expect]", "[node]\nqueue_max = 0\n\n[expect]", 35, "node.queue_max is 0"),
+        ("[expect]", "[node]\nopen_requests_max = 0\n\n[expect]", 35, "node.open_requests_max is 0"),
         ("[expect]", "[expect", 34, "unclosed table"),
     ] {
         let error = error_after(replace, by);
@@ -135,6 +140,21 @@ fn as_many_versions_are_made_as_are_deployed() {
     let text = SMALL.replace("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 2");
     let models = Scenario::parse(&text).unwrap().synthetic().unwrap();
     assert_eq!(models.iter().map(|m| m.manifest().version.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_variant_is_the_first_version_and_what_is_deployed_later_are_the_next_ones() {
+    let text = SMALL.replace("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 1");
+    let models =
+        Scenario::parse(&text.replace("duration_s", "variant = 300\nduration_s")).unwrap().synthetic().unwrap();
+    assert_eq!(models.iter().map(|m| m.manifest().version.as_str()).collect::<Vec<_>>(), ["301", "302"]);
+}
+
+#[test]
+fn a_node_s_settings_are_those_of_the_file() {
+    let text = SMALL.to_owned() + "\n[node]\nopen_requests_max = 3\nqueue_max = 5\n";
+    let config = Scenario::parse(&text).unwrap().plan(1, Vec::new()).setup.node;
+    assert_eq!((config.coordinator.open_requests_max, config.replica.queue_max), (3, 5));
 }
 
 #[test]
