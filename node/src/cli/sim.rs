@@ -5,6 +5,7 @@
 mod bundle;
 mod burst;
 mod compare;
+mod freeze;
 mod meta;
 mod recording;
 mod results;
@@ -48,6 +49,7 @@ Examples:
   rocoin sim run my-scenario.toml --seeds 0..20
   rocoin sim run --swarm --seeds 0..300
   rocoin sim reproduce --seed 17 --svg 17.svg --history 17.jsonl
+  rocoin sim reproduce --seed 17 --freeze late-claim.toml
   rocoin sim meta --seeds 0..20
 
 Exit code: 0 all held, 1 an invariant broke or an expectation was missed, 2 wrong usage or a wrong file.";
@@ -123,6 +125,9 @@ struct ReproduceArgs {
     /// The seed; of the swarm, if no scenario is named
     #[arg(long, value_name = "N")]
     seed: u64,
+    /// Write the world as a scenario, which is then played with no --seed: it stays the same when the swarm draws other ones
+    #[arg(long, value_name = "FILE")]
+    freeze: Option<PathBuf>,
     #[command(flatten)]
     wanted: Wanted,
 }
@@ -214,6 +219,9 @@ fn simulate(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 fn reproduce(args: &ReproduceArgs) -> anyhow::Result<ExitCode> {
     let worlds = args.world.open()?;
+    if let Some(path) = &args.freeze {
+        freeze::write(&worlds, args.seed, path)?;
+    }
     let began = Instant::now();
     let run = Run::new(&worlds, args.seed, recorded(&worlds, args.seed, &args.wanted)?);
     let mut results = Results::new(&worlds, Seeds::one(args.seed), NonZeroUsize::MIN);
