@@ -20,6 +20,8 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use rocoin::inference::Mode;
+use rocoin_netsim::caught::caught;
+use rocoin_netsim::fact::Entry;
 use rocoin_netsim::run::Report;
 use rocoin_netsim::scenario::{SHIPPED, Scenario};
 
@@ -235,9 +237,14 @@ fn reproduce(args: &ReproduceArgs) -> anyhow::Result<ExitCode> {
 /// Runs one seed and writes what is wanted of it.
 fn recorded(worlds: &Worlds, seed: u64, wanted: &Wanted) -> anyhow::Result<Report> {
     let mut recording = Recording::new(wanted)?;
-    let report = rocoin_netsim::run::run(worlds.plan(seed), &mut |entry| recording.observe(entry));
+    let report = play(worlds, seed, &mut |entry| recording.observe(entry));
     recording.finish(&worlds.title(seed), &worlds.subtitle(), &report)?;
     Ok(report)
+}
+
+/// Runs one seed; a panic in it is a violation.
+fn play(worlds: &Worlds, seed: u64, record: &mut dyn FnMut(&Entry)) -> Report {
+    caught(record, |record| rocoin_netsim::run::run(worlds.plan(seed), record))
 }
 
 fn jobs(asked: Option<NonZeroUsize>) -> NonZeroUsize {

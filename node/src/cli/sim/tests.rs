@@ -81,6 +81,29 @@ fn results_carry_what_made_them() {
 }
 
 #[test]
+fn a_seed_that_panics_is_a_violation_with_the_line_that_reproduces_it_and_the_others_go_on() {
+    let worlds = Worlds::open(Some("slow-disk"), None).unwrap();
+    let seeds: Seeds = "1..4".parse().unwrap();
+    let each = |seed| {
+        play(&worlds, seed, &mut |entry| {
+            assert!(seed != 2 || entry.at.as_nanos() < 3_000_000_000, "seed {seed} is odd")
+        })
+    };
+    let mut results = Results::new(&worlds, seeds, NonZeroUsize::MIN);
+    seeds.each(NonZeroUsize::MIN, each, |seed, report| results.add(Run::new(&worlds, seed, report)));
+    let value = results.to_json();
+    let violations = value["violations"].as_array().unwrap();
+    assert_eq!(violations.len(), 1, "{value:#}");
+    let violation = &violations[0];
+    assert_eq!((&violation["seed"], &violation["invariant"]), (&2.into(), &"no-panic".into()));
+    assert_eq!(violation["evidence"], "panicked: seed 2 is odd");
+    assert_eq!(violation["reproduce"], "rocoin sim reproduce slow-disk --seed 2");
+    assert!((3.0..3.1).contains(&violation["at_s"].as_f64().unwrap()), "{violation}");
+    assert!(!results.holds());
+    assert!(value["requests"]["total"].as_u64().unwrap() > 2000);
+}
+
+#[test]
 fn the_paper_s_setting_serves_the_real_bundle() {
     let worlds = Worlds::open(Some("paper"), None).unwrap();
     let report = rocoin_netsim::run::run(worlds.plan(1), &mut |_| ());
