@@ -20,7 +20,7 @@ const FRESH_DEADLINE_S: f64 = 10.0;
 /// A mesh that begins in the middle has found together by then.
 const TOGETHER: Duration = Duration::from_secs(30);
 /// How the last invariant is called: the one of the second phase.
-const RECOVERS: &str = "recovers";
+pub const RECOVERS: &str = "recovers";
 
 /// What is run.
 #[derive(Debug, Clone)]

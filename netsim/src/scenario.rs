@@ -9,6 +9,7 @@ mod expect;
 mod frozen;
 mod hosts;
 mod node;
+mod proves;
 mod schedule;
 mod shipped;
 mod source;
@@ -26,6 +27,8 @@ pub use self::expect::Expect;
 pub use self::frozen::{Title, freeze};
 use self::hosts::Hosts;
 use self::node::NodeSpec;
+pub use self::proves::Proves;
+use self::proves::ProvesSpec;
 use self::schedule::Limits;
 pub use self::shipped::SHIPPED;
 use self::source::Source;
@@ -61,6 +64,8 @@ pub struct Scenario {
     pub bundle: Bundle,
     /// What is expected of a run.
     pub expect: Expect,
+    /// The known bug that it is kept for.
+    pub proves: Option<Proves>,
     /// The file, as results state it.
     pub configuration: toml::Table,
     file: File,
@@ -114,6 +119,7 @@ struct File {
     recovery: Option<RecoverySpec>,
     #[serde(default)]
     expect: Expect,
+    proves: Option<ProvesSpec>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,6 +145,7 @@ impl Scenario {
         check_schema(&source, &configuration)?;
         let file: File = toml::from_str(text).map_err(|error| source::form(text, &error))?;
         file.check(&source)?;
+        let proves = file.proves.as_ref().map(|proves| proves.check(&source)).transpose()?;
         let schedule = schedule::read(&source, &file.at, file.limits())?;
         let newest = schedule.iter().map(|line| if let Fault::Deploy { bundle, .. } = line.fault { bundle } else { 0 });
         let bundle = match file.parts() {
@@ -155,6 +162,7 @@ impl Scenario {
             duration: seconds(file.duration_s),
             bundle,
             expect: file.expect,
+            proves,
             configuration,
             file,
             schedule,

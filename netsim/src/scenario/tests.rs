@@ -116,6 +116,9 @@ fn each_wrong_line_is_named() {
         ("[expect]", "[node]\nmin_members = 4\n\n[expect]", 35, "node.min_members is 4"),
         ("[expect]", "[node]\nqueue_max = 0\n\n[expect]", 35, "node.queue_max is 0"),
         ("[expect]", "[node]\nopen_requests_max = 0\n\n[expect]", 35, "node.open_requests_max is 0"),
+        ("[expect]", "[proves]\nbug = \"no-such\"\nbreaks = \"recovers\"\n\n[expect]", 35, "a known bug: forget-"),
+        ("[expect]", "[proves]\nbug = \"skip-sync\"\nbreaks = \"all\"\n\n[expect]", 36, "an invariant: counters-"),
+        ("[expect]", "[proves]\nbug = \"skip-sync\"\n\n[expect]", 34, "missing field `breaks`"),
         ("[expect]", "[expect", 34, "unclosed table"),
     ] {
         let error = error_after(replace, by);
@@ -155,6 +158,15 @@ fn a_node_s_settings_are_those_of_the_file() {
     let text = SMALL.to_owned() + "\n[node]\nopen_requests_max = 3\nqueue_max = 5\n";
     let config = Scenario::parse(&text).unwrap().plan(1, Vec::new()).setup.node;
     assert_eq!((config.coordinator.open_requests_max, config.replica.queue_max), (3, 5));
+}
+
+#[test]
+fn a_scenario_may_name_the_bug_that_it_is_kept_for_and_runs_without_it() {
+    let text = SMALL.to_owned() + "\n[proves]\nbug = \"skip-sync\"\nbreaks = \"recovers\"\n";
+    let scenario = Scenario::parse(&text).unwrap();
+    let proves = scenario.proves.as_ref().unwrap();
+    assert_eq!((proves.bug, proves.breaks.as_str()), (rocoin::bugs::Bug::SkipSync, "recovers"));
+    assert_eq!(scenario.plan(1, Vec::new()).setup.bugs, rocoin::bugs::Bugs::default());
 }
 
 #[test]
