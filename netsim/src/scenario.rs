@@ -297,8 +297,7 @@ impl File {
     fn check_load(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
         let load = &self.load;
         source.check("load.rate_per_s", load.rate_per_s, "0 to 100000", |x| (0.0..=1e5).contains(&x))?;
-        source.check("load.from_s", load.from_s, "0 or more seconds", |x| (0.0..=DURATION_S_MAX).contains(&x))?;
-        source.check("load.until_s", load.until_s, "0 or more seconds", |x| x >= 0.0)?;
+        self.check_load_times(source)?;
         let longest = rocoin::inference::coordinator::Config::default().deadline_max.as_secs_f64();
         let deadline = format!("greater than 0 and at most {longest} seconds");
         source.check("load.deadline_s", load.deadline_s, &deadline, |x| x > 0.0 && x <= longest)?;
@@ -309,6 +308,20 @@ impl File {
             Some(host) => Err(source.impossible("load.to", host, format!("hosts below {}", self.count()))),
             None => Ok(()),
         }
+    }
+
+    /// Where nothing is said the load begins by itself early, and lasts to the end.
+    fn check_load_times(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        let (load, end) = (&self.load, self.duration_s);
+        if load.rate_per_s > 0.0 || source.has("load", "from_s") {
+            let expected = format!("0 to the scenario's duration_s, {end}");
+            source.check("load.from_s", load.from_s, &expected, |s| (0.0..=end).contains(&s))?;
+        }
+        if source.has("load", "until_s") {
+            let expected = format!("from_s, {}, to the scenario's duration_s, {end}", load.from_s);
+            source.check("load.until_s", load.until_s, &expected, |s| (load.from_s..=end).contains(&s))?;
+        }
+        Ok(())
     }
 
     fn check_recovery(&self, source: &Source<'_>) -> Result<(), ScenarioError> {

@@ -42,6 +42,9 @@ answered_share_min = 0.5
 recovery_s_max = 20.0
 "#;
 
+/// What the second fault is.
+const RESTART: &str = "\"restart\"\non = \"all\"";
+
 fn error_after(replace: &str, by: &str) -> String {
     assert!(SMALL.contains(replace), "{replace}");
     Scenario::parse(&SMALL.replacen(replace, by, 1)).unwrap_err().to_string()
@@ -89,6 +92,11 @@ fn each_wrong_line_is_named() {
         ("4_000_000", "nan", 9, "memory_bytes is NaN"),
         ("delay_s = 0.001", "delay_ms = 1", 13, "unknown field `delay_ms`"),
         ("delay_s = 0.001", "loss = 1.0", 13, "less than 1"),
+        ("rate_per_s = 5", "from_s = 21", 16, "load.from_s is 21; it must be 0 to the scenario's duration_s, 20"),
+        ("rate_per_s = 5", "from_s = -1", 16, "load.from_s is -1"),
+        ("rate_per_s = 5", "from_s = 9\nuntil_s = 8.5", 17, "load.until_s is 8.5; it must be from_s, 9, to"),
+        ("rate_per_s = 5", "until_s = 4", 16, "it must be from_s, 5, to"),
+        ("rate_per_s = 5", "until_s = 20.5", 16, "load.until_s is 20.5"),
         ("rate_per_s = 5", "deadline_s = 61", 16, "at most 60"),
         ("rate_per_s = 5", "min_parts = 4", 16, "load.min_parts is 4"),
         ("rate_per_s = 5", "to = [3]", 16, "hosts below 3"),
@@ -101,12 +109,19 @@ fn each_wrong_line_is_named() {
         ("on = \"leader\"", "on = \"some(4)\"", 21, "some(1) to some(3)"),
         ("on = \"leader\"", "on = \"leader\"\nfor = 3", 22, "unknown field `for`"),
         ("\"crash\"", "\"explode\"", 20, "unknown variant `explode`"),
+        ("until_s = 18.0", "until_s = 13.5", 26, "at.1.until_s is 13.5; it must be at least t, 14"),
+        ("until_s = 18.0", "until_s = 20.5", 26, "at.1.until_s is 20.5; it must be 0 to the scenario's duration_s, 20"),
         ("every_s = 2.0", "every_s = 0", 25, "greater than 0"),
         ("every_s = 2.0\n", "", 25, "until_s without every_s"),
         ("every_s = 2.0", "every_s = 0.00001", 23, "at most 100000 faults"),
-        ("\"restart\"\non = \"all\"", "\"slow\"\non = \"all\"\nfactor = 0.5", 29, "factor is 0.5"),
-        ("\"restart\"\non = \"all\"", "\"partition\"\nsides = [[0], [7]]", 28, "sides is 7"),
-        ("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 8", 29, "bundle is 8"),
+        (RESTART, "\"cut\"\nfrom = \"n1\"\nto = \"n1\"", 29, "at.1.to is n1; it must be another host than from, n1"),
+        (RESTART, "\"cut\"\nfrom = \"leader\"\nto = \"leader\"", 29, "another host than from, leader"),
+        (RESTART, "\"clone\"\nfrom = \"n1\"\nto = \"n1\"", 29, "another host than from, n1"),
+        (RESTART, "\"clone\"\nfrom = \"all\"\nto = \"all\"", 28, "at.1.from is all; it must be one host: n0"),
+        (RESTART, "\"clone\"\nfrom = \"n1\"\nto = \"some(2)\"", 29, "at.1.to is some(2); it must be one host: n0"),
+        (RESTART, "\"slow\"\non = \"all\"\nfactor = 0.5", 29, "factor is 0.5"),
+        (RESTART, "\"partition\"\nsides = [[0], [7]]", 28, "sides is 7"),
+        (RESTART, "\"deploy\"\non = \"n0\"\nbundle = 8", 29, "bundle is 8"),
         ("without = [2]", "without = [3]", 32, "hosts below 3"),
         ("without = [2]", "without = [0, 1, 2]", 32, "every host"),
         ("[recovery]\nwithin_s = 20.0\nwithout = [2]\n", "", 33, "without a [recovery] table"),
@@ -140,14 +155,14 @@ fn a_real_bundle_is_named_and_has_parts_of_its_own() {
 
 #[test]
 fn as_many_versions_are_made_as_are_deployed() {
-    let text = SMALL.replace("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 2");
+    let text = SMALL.replace(RESTART, "\"deploy\"\non = \"n0\"\nbundle = 2");
     let models = Scenario::parse(&text).unwrap().synthetic().unwrap();
     assert_eq!(models.iter().map(|m| m.manifest().version.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
 }
 
 #[test]
 fn a_variant_is_the_first_version_and_what_is_deployed_later_are_the_next_ones() {
-    let text = SMALL.replace("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 1");
+    let text = SMALL.replace(RESTART, "\"deploy\"\non = \"n0\"\nbundle = 1");
     let models =
         Scenario::parse(&text.replace("duration_s", "variant = 300\nduration_s")).unwrap().synthetic().unwrap();
     assert_eq!(models.iter().map(|m| m.manifest().version.as_str()).collect::<Vec<_>>(), ["301", "302"]);
