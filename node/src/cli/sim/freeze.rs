@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rocoin_netsim::scenario::{Title, freeze};
 
+use super::recording::unwritable;
 use super::world::Worlds;
 use crate::config::ConfigError;
 
@@ -16,7 +17,7 @@ pub(super) fn write(worlds: &Worlds, seed: u64, path: &Path) -> Result<(), Confi
     let (name, description) = (name_of(path), format!("A frozen world: {}", worlds.title(seed)));
     let title = Title { name: &name, description: &description };
     let text = freeze(&worlds.plan(seed), title, worlds.expect()).map_err(|error| cannot(error.to_string()))?;
-    std::fs::write(path, text).map_err(|error| cannot(error.to_string()))
+    std::fs::write(path, text).map_err(|error| unwritable(path, &error))
 }
 
 /// The file's name, in the letters that a scenario's may have.

@@ -53,6 +53,34 @@ fn what_is_wrong_with_a_scenario_is_wrong_usage_and_names_file_and_line() {
 }
 
 #[test]
+fn a_bundle_that_is_missing_or_not_whole_is_wrong_usage_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no-bundle");
+    let error = Worlds::open(Some("paper"), Some(&missing)).unwrap_err();
+    assert!(error.downcast_ref::<ConfigError>().is_some(), "{error:#}");
+    assert!(error.to_string().contains("no-bundle: manifest.json is not there; a bundle is a folder"), "{error}");
+    std::fs::write(folder.path().join("manifest.json"), "{}").unwrap();
+    let error = Worlds::open(Some("paper"), Some(folder.path())).unwrap_err();
+    assert!(error.downcast_ref::<ConfigError>().is_some(), "{error:#}");
+    let path = folder.path().join("mine.toml");
+    let (_, text) = SHIPPED.iter().find(|(name, _)| *name == "paper").unwrap();
+    std::fs::write(&path, text.replace("models/bundles/fashion-mnist", "nowhere/at/all")).unwrap();
+    let error = Worlds::open(path.to_str(), None).unwrap_err();
+    assert!(error.downcast_ref::<ConfigError>().is_some(), "{error:#}");
+    assert!(error.to_string().contains("there is no nowhere/at/all here"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_written_is_wrong_usage_and_named_before_the_run() {
+    for option in ["--history", "--svg", "--freeze"] {
+        let args = parsed(&["reproduce", "slow-disk", "--seed", "1", option, "/nowhere/at/all"]).unwrap();
+        let error = run(&args).unwrap_err();
+        assert!(error.downcast_ref::<ConfigError>().is_some(), "{option}: {error:#}");
+        assert!(error.to_string().contains("cannot write /nowhere/at/all"), "{option}: {error}");
+    }
+}
+
+#[test]
 fn a_violation_prints_the_line_that_reproduces_it() {
     let swarm = Worlds::open(None, None).unwrap();
     assert_eq!(swarm.reproduce(17), "rocoin sim reproduce --seed 17");
