@@ -54,7 +54,7 @@ Examples:
   rocoin sim reproduce --seed 17 --freeze late-claim.toml
   rocoin sim meta --seeds 0..20
 
-Exit code: 0 all held, 1 an invariant broke or an expectation was missed, 2 wrong usage or a wrong file.";
+Exit code: 0 all held, 1 an invariant broke, an expectation was missed or (compare) the new result is worse, 2 wrong usage or a wrong file.";
 
 #[derive(Debug, Subcommand)]
 enum SimCommand {
@@ -66,7 +66,7 @@ enum SimCommand {
     Reproduce(ReproduceArgs),
     /// Runs each seed twice and compares the two histories byte by byte
     Meta(MetaArgs),
-    /// Puts two results of `sim run --json` side by side
+    /// Puts two results of `sim run --json` side by side; exit code 1 if the new one has a violation or a missed expectation that the old one has not
     Compare(compare::CompareArgs),
     /// Measures what a larger fleet costs each node, and how soon a death is noticed and planned around
     Scale(scale::ScaleArgs),
