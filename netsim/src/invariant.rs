@@ -34,7 +34,7 @@ use crate::model::Model;
 use crate::physics::Physics;
 
 /// Facts before a violation that are shown with it.
-const RECENT_MAX: usize = 40;
+pub(crate) const RECENT_MAX: usize = 40;
 
 /// Something that must always hold.
 pub trait Invariant: fmt::Debug {

@@ -7,6 +7,7 @@
 //! Deliberately absent: any rule of the protocol; a clock, outside the harness and the lab.
 
 pub mod burst;
+pub mod caught;
 pub mod fact;
 pub mod fault;
 pub mod harness;

@@ -6,7 +6,10 @@
 
 mod error;
 mod expect;
+mod frozen;
 mod hosts;
+mod node;
+mod proves;
 mod schedule;
 mod shipped;
 mod source;
@@ -19,9 +22,13 @@ use std::sync::Arc;
 use rocoin::time::Duration;
 use serde::{Deserialize, Serialize};
 
-pub use self::error::ScenarioError;
+pub use self::error::{FreezeError, ScenarioError};
 pub use self::expect::Expect;
+pub use self::frozen::{Title, freeze};
 use self::hosts::Hosts;
+use self::node::NodeSpec;
+pub use self::proves::Proves;
+use self::proves::ProvesSpec;
 use self::schedule::Limits;
 pub use self::shipped::SHIPPED;
 use self::source::Source;
@@ -57,6 +64,8 @@ pub struct Scenario {
     pub bundle: Bundle,
     /// What is expected of a run.
     pub expect: Expect,
+    /// The known bug that it is kept for.
+    pub proves: Option<Proves>,
     /// The file, as results state it.
     pub configuration: toml::Table,
     file: File,
@@ -70,6 +79,8 @@ pub enum Bundle {
     Synthetic {
         /// Its knowledge parts.
         parts: u16,
+        /// Which of all made-up bundles the first version is; the next version is the next one.
+        variant: u64,
         /// Its versions; the first is deployed at the start.
         versions: u64,
     },
@@ -89,6 +100,7 @@ struct File {
     #[serde(default = "synthetic")]
     bundle: String,
     parts: Option<u16>,
+    variant: Option<u64>,
     #[serde(default)]
     in_place: bool,
     #[serde(default)]
@@ -107,23 +119,10 @@ struct File {
     recovery: Option<RecoverySpec>,
     #[serde(default)]
     expect: Expect,
+    proves: Option<ProvesSpec>,
 }
 
-/// The nodes' settings that a scenario may change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct NodeSpec {
-    /// Nothing is planned with fewer members.
-    min_members: Option<usize>,
-    /// Waits stretch so many times on a node that finds itself unwell; 1 is plain time-outs.
-    health_max: Option<u32>,
-    /// ρ of the ρ-latency.
-    rho: Option<f64>,
-    /// p_th: the most that the product of a group's failure probabilities may be.
-    group_failure_max: Option<f64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecoverySpec {
     within_s: f64,
@@ -146,10 +145,14 @@ impl Scenario {
         check_schema(&source, &configuration)?;
         let file: File = toml::from_str(text).map_err(|error| source::form(text, &error))?;
         file.check(&source)?;
+        let proves = file.proves.as_ref().map(|proves| proves.check(&source)).transpose()?;
         let schedule = schedule::read(&source, &file.at, file.limits())?;
         let newest = schedule.iter().map(|line| if let Fault::Deploy { bundle, .. } = line.fault { bundle } else { 0 });
         let bundle = match file.parts() {
-            Some(parts) => Bundle::Synthetic { parts, versions: 1 + newest.max().unwrap_or(0) as u64 },
+            Some(parts) => {
+                let versions = 1 + newest.max().unwrap_or(0) as u64;
+                Bundle::Synthetic { parts, variant: file.variant.unwrap_or(0), versions }
+            }
             None => Bundle::Folder(file.bundle.clone()),
         };
         Ok(Self {
@@ -159,6 +162,7 @@ impl Scenario {
             duration: seconds(file.duration_s),
             bundle,
             expect: file.expect,
+            proves,
             configuration,
             file,
             schedule,
@@ -173,8 +177,9 @@ impl Scenario {
     /// The made-up bundles that it serves; `None` if it serves a real one.
     pub fn synthetic(&self) -> Option<Vec<Arc<Model>>> {
         match &self.bundle {
-            Bundle::Synthetic { parts, versions } => {
-                Some((0..*versions).map(|version| Arc::new(Model::synthetic(*parts, version))).collect())
+            Bundle::Synthetic { parts, variant, versions } => {
+                let version = |version| Arc::new(Model::synthetic(*parts, variant.saturating_add(version)));
+                Some((0..*versions).map(version).collect())
             }
             Bundle::Folder(_) => None,
         }
@@ -212,18 +217,6 @@ fn check_schema(source: &Source<'_>, table: &toml::Table) -> Result<(), Scenario
     }
 }
 
-impl NodeSpec {
-    fn config(self) -> rocoin::node::Config {
-        let mut config = rocoin::node::Config::default();
-        let (leadership, plan) = (self.min_members, (self.rho, self.group_failure_max));
-        config.leadership.min_members = leadership.unwrap_or(config.leadership.min_members);
-        config.leadership.plan.rho = plan.0.unwrap_or(config.leadership.plan.rho);
-        config.leadership.plan.group_failure_max = plan.1.unwrap_or(config.leadership.plan.group_failure_max);
-        config.membership.health_max = self.health_max.unwrap_or(config.membership.health_max);
-        config
-    }
-}
-
 impl File {
     fn count(&self) -> u32 {
         let hosts: u64 = self.hosts.iter().map(|hosts| u64::from(hosts.count)).sum();
@@ -251,6 +244,11 @@ impl File {
         }
         let duration = format!("greater than 0 and at most {DURATION_S_MAX} seconds");
         source.check("duration_s", self.duration_s, &duration, |s| s > 0.0 && s <= DURATION_S_MAX)?;
+        if self.variant.is_some() && self.bundle != SYNTHETIC {
+            return Err(
+                source.form("variant", "a variant is for bundle = \"synthetic\"; a folder's bundle is what it is")
+            );
+        }
         match self.parts {
             Some(_) if self.bundle != SYNTHETIC => {
                 return Err(source.form("parts", "parts are for bundle = \"synthetic\"; a folder's bundle has its own"));
@@ -261,7 +259,7 @@ impl File {
         self.check_hosts(source)?;
         self.check_network(source)?;
         self.check_load(source)?;
-        self.check_node(source)?;
+        self.node.check(source, self.count())?;
         self.check_recovery(source)?;
         self.expect.check(source, self.recovery.is_some(), self.runs_fail)
     }
@@ -299,8 +297,7 @@ impl File {
     fn check_load(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
         let load = &self.load;
         source.check("load.rate_per_s", load.rate_per_s, "0 to 100000", |x| (0.0..=1e5).contains(&x))?;
-        source.check("load.from_s", load.from_s, "0 or more seconds", |x| (0.0..=DURATION_S_MAX).contains(&x))?;
-        source.check("load.until_s", load.until_s, "0 or more seconds", |x| x >= 0.0)?;
+        self.check_load_times(source)?;
         let longest = rocoin::inference::coordinator::Config::default().deadline_max.as_secs_f64();
         let deadline = format!("greater than 0 and at most {longest} seconds");
         source.check("load.deadline_s", load.deadline_s, &deadline, |x| x > 0.0 && x <= longest)?;
@@ -313,22 +310,18 @@ impl File {
         }
     }
 
-    fn check_node(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
-        let node = &self.node;
-        let number = |name: &str, number: Option<f64>, expected: &str, possible: &dyn Fn(f64) -> bool| {
-            number.map_or(Ok(()), |x| source.check(&format!("node.{name}"), x, expected, possible))
-        };
-        let share = |x: f64| x > 0.0 && x <= 1.0;
-        number("rho", node.rho, "greater than 0 and at most 1", &share)?;
-        number("group_failure_max", node.group_failure_max, "greater than 0 and at most 1", &share)?;
-        number("health_max", node.health_max.map(f64::from), "1 to 100", &|x| (1.0..=100.0).contains(&x))?;
-        let count = usize::try_from(self.count()).unwrap_or(usize::MAX);
-        match node.min_members {
-            Some(members) if members == 0 || members > count => {
-                Err(source.impossible("node.min_members", members, format!("1 to {count}, the hosts there are")))
-            }
-            _ => Ok(()),
+    /// Where nothing is said the load begins by itself early, and lasts to the end.
+    fn check_load_times(&self, source: &Source<'_>) -> Result<(), ScenarioError> {
+        let (load, end) = (&self.load, self.duration_s);
+        if load.rate_per_s > 0.0 || source.has("load", "from_s") {
+            let expected = format!("0 to the scenario's duration_s, {end}");
+            source.check("load.from_s", load.from_s, &expected, |s| (0.0..=end).contains(&s))?;
         }
+        if source.has("load", "until_s") {
+            let expected = format!("from_s, {}, to the scenario's duration_s, {end}", load.from_s);
+            source.check("load.until_s", load.until_s, &expected, |s| (load.from_s..=end).contains(&s))?;
+        }
+        Ok(())
     }
 
     fn check_recovery(&self, source: &Source<'_>) -> Result<(), ScenarioError> {

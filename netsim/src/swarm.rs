@@ -332,7 +332,11 @@ impl Draw {
             0 | 1 => (Fault::Drain { on }, Some(Fault::Restart { on: Target::All })),
             2 => (Fault::Deploy { on, bundle: self.random.below(2) }, None),
             _ => {
-                let to = u32::try_from(self.random.below(self.hosts)).unwrap_or(0);
+                let drawn = self.random.below(self.hosts);
+                let host = |host| u32::try_from(host).unwrap_or(0);
+                // No host becomes a copy of itself.
+                let is_same = on == Target::Host(host(drawn));
+                let to = host(if is_same { (drawn + 1) % self.hosts } else { drawn });
                 if let Target::Host(from) = on {
                     self.clones.extend([from, to]);
                 }

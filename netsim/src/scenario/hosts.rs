@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rocoin::fleet::Capability;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::ScenarioError;
 use super::source::Source;
@@ -84,6 +84,8 @@ pub(super) struct Hosts {
     flops_per_s: Range,
     memory_bytes: Range,
     link_bits_per_s: Range,
+    /// Without it, that of the network.
+    link_delay_s: Option<Range>,
     #[serde(default = "failure_probability")]
     failure_probability: Range,
     #[serde(default = "disk_bytes")]
@@ -115,6 +117,8 @@ impl Hosts {
     pub(super) fn check(&self, source: &Source<'_>, table: &str) -> Result<(), ScenarioError> {
         let positive = "a finite number greater than 0, or such a range [least, most]";
         let share = "at least 0 and less than 1, or such a range [least, most]";
+        let bytes = "at least 1 byte, or such a range [least, most]";
+        let time = "0 to 3600 seconds, or such a range";
         let check = |name: &str, range: Range, expected: &str, possible: &dyn Fn(f64) -> bool| {
             let key = format!("{table}.{name}");
             source.check(&key, range.low, expected, possible)?;
@@ -122,14 +126,18 @@ impl Hosts {
         };
         let above_0 = |x: f64| x > 0.0 && x <= 1e18;
         check("flops_per_s", self.flops_per_s, positive, &above_0)?;
-        check("memory_bytes", self.memory_bytes, positive, &above_0)?;
+        let some_bytes = |x: f64| (1.0..=1e18).contains(&x);
+        check("memory_bytes", self.memory_bytes, bytes, &some_bytes)?;
         check("link_bits_per_s", self.link_bits_per_s, positive, &above_0)?;
+        if let Some(delay) = self.link_delay_s {
+            check("link_delay_s", delay, time, &|x| (0.0..=3600.0).contains(&x))?;
+        }
         check("failure_probability", self.failure_probability, share, &|x| (0.0..1.0).contains(&x))?;
-        check("disk_bytes", self.disk_bytes, positive, &above_0)?;
+        check("disk_bytes", self.disk_bytes, bytes, &some_bytes)?;
         check("sync_s", self.sync_s, "0 to 100 seconds, or such a range", &|x| (0.0..=100.0).contains(&x))
     }
 
-    /// The hosts; `delay_s` is that of their links.
+    /// The hosts; `delay_s` is that of the network.
     pub(super) fn draw(&self, random: &mut Random, delay_s: f64) -> Vec<HostSpec> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be at most 1e18")]
         let bytes = |range: Range, random: &mut Random| range.draw(random) as u64;
@@ -138,7 +146,7 @@ impl Hosts {
                 flops_per_s: self.flops_per_s.draw(random),
                 memory_bytes: bytes(self.memory_bytes, random),
                 link_bits_per_s: self.link_bits_per_s.draw(random),
-                link_delay_s: delay_s,
+                link_delay_s: self.link_delay_s.map_or(delay_s, |delay| delay.draw(random)),
                 failure_probability: self.failure_probability.draw(random),
             },
             priority: self.priority,
@@ -146,5 +154,35 @@ impl Hosts {
             sync_s: self.sync_s.draw(random),
         };
         (0..self.count).map(one).collect()
+    }
+}
+
+/// One host as a `[[hosts]]` table of its own, every number written out.
+#[derive(Debug, Serialize)]
+pub(super) struct OneHost {
+    flops_per_s: f64,
+    memory_bytes: u64,
+    link_bits_per_s: f64,
+    link_delay_s: f64,
+    failure_probability: f64,
+    disk_bytes: u64,
+    sync_s: f64,
+    priority: i32,
+}
+
+impl From<&HostSpec> for OneHost {
+    fn from(host: &HostSpec) -> Self {
+        let HostSpec { capability, priority, disk_bytes, sync_s } = *host;
+        let Capability { flops_per_s, memory_bytes, link_bits_per_s, link_delay_s, failure_probability } = capability;
+        Self {
+            flops_per_s,
+            memory_bytes,
+            link_bits_per_s,
+            link_delay_s,
+            failure_probability,
+            disk_bytes,
+            sync_s,
+            priority,
+        }
     }
 }

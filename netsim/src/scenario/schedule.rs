@@ -40,6 +40,9 @@ pub(super) fn read(source: &Source<'_>, at: &[Table], limits: Limits) -> Result<
         if every.is_some_and(|every| every <= 0.0) {
             return Err(source.impossible(&key("every_s"), 0, "greater than 0"));
         }
+        if until.is_some_and(|until| until < t) {
+            return Err(source.impossible(&key("until_s"), until.unwrap_or(t), format!("at least t, {t}")));
+        }
         let until = until.unwrap_or(limits.duration_s);
         for n in 0.. {
             let when = t + every.unwrap_or(0.0) * f64::from(n);
@@ -121,9 +124,17 @@ fn check(source: &Source<'_>, fault: &Fault, table: &str, limits: Limits) -> Res
         }
         Fault::Partition { sides } => sides.iter().try_for_each(|side| hosts("sides", side)),
         Fault::Halves | Fault::Heal => Ok(()),
-        Fault::Cut { from, to } | Fault::Clone { from, to } => {
+        Fault::Cut { from, to } => {
             target("from", from)?;
-            target("to", to)
+            target("to", to)?;
+            check_apart(source, &key("to"), from, to)
+        }
+        Fault::Clone { from, to } => {
+            target("from", from)?;
+            target("to", to)?;
+            check_single(source, &key("from"), from)?;
+            check_single(source, &key("to"), to)?;
+            check_apart(source, &key("to"), from, to)
         }
         Fault::Flap { on, times: count, down_s, up_s } => {
             source.check(&key("times"), f64::from(*count), "1 to 100000", |x| (1.0..=1e5).contains(&x))?;
@@ -158,6 +169,24 @@ fn check_target(source: &Source<'_>, key: &str, target: &Target, limits: Limits)
         }
         Target::Host(_) | Target::Some(_) | Target::Group(_) | Target::Leader | Target::Random | Target::All => Ok(()),
     }
+}
+
+/// That it means one host, whoever that is then.
+fn check_single(source: &Source<'_>, key: &str, target: &Target) -> Result<(), ScenarioError> {
+    match target {
+        Target::Host(_) | Target::Leader | Target::Random => Ok(()),
+        Target::All | Target::Some(_) | Target::Group(_) => {
+            Err(source.impossible(key, target, "one host: n0, n1, …, leader or random"))
+        }
+    }
+}
+
+/// That two targets are not one and the same host.
+fn check_apart(source: &Source<'_>, key: &str, from: &Target, to: &Target) -> Result<(), ScenarioError> {
+    if from == to && matches!(from, Target::Host(_) | Target::Leader) {
+        return Err(source.impossible(key, to, format!("another host than from, {from}")));
+    }
+    Ok(())
 }
 
 fn existing(limits: Limits) -> String {

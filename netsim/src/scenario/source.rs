@@ -39,6 +39,11 @@ impl<'a> Source<'a> {
         line_of(self.text, offset)
     }
 
+    /// Whether the file has this key, such as `load.until_s`.
+    pub(super) fn has(&self, table: &str, key: &str) -> bool {
+        self.table.get_ref().get(table).and_then(|inner| inner.get_ref().get(key)).is_some()
+    }
+
     /// The first key of this table that a message names between backticks.
     pub(super) fn named_in(&self, table: &str, message: &str) -> Option<String> {
         let header = self.line(table);
@@ -92,6 +97,7 @@ mod tests {
         for (key, line) in [("a", 1), ("b.c", 3), ("b.x", 2), ("d.0.e", 6), ("d.1.e", 8), ("d.1.f", 9), ("x", 1)] {
             assert_eq!(source.line(key), line, "{key}");
         }
+        assert!(source.has("b", "c") && !source.has("b", "x") && !source.has("x", "c"));
         assert_eq!(source.named_in("d.1", "unknown field `e`, expected `g`"), Some("d.1.e".to_owned()));
     }
 }

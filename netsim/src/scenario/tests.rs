@@ -42,6 +42,9 @@ answered_share_min = 0.5
 recovery_s_max = 20.0
 "#;
 
+/// What the second fault is.
+const RESTART: &str = "\"restart\"\non = \"all\"";
+
 fn error_after(replace: &str, by: &str) -> String {
     assert!(SMALL.contains(replace), "{replace}");
     Scenario::parse(&SMALL.replacen(replace, by, 1)).unwrap_err().to_string()
@@ -51,7 +54,7 @@ fn error_after(replace: &str, by: &str) -> String {
 fn a_file_becomes_a_plan() {
     let scenario = Scenario::parse(SMALL).unwrap();
     assert_eq!((scenario.name.as_str(), scenario.seed, scenario.hosts()), ("small", 0, 3));
-    assert_eq!(scenario.bundle, Bundle::Synthetic { parts: 3, versions: 1 });
+    assert_eq!(scenario.bundle, Bundle::Synthetic { parts: 3, variant: 0, versions: 1 });
     let plan = scenario.plan(7, scenario.synthetic().unwrap());
     assert_eq!((plan.setup.seed, plan.safety), (7, Duration::from_secs(20)));
     assert_eq!(plan.recovery, Some(Recovery { without: vec![2], within: Duration::from_secs(20) }));
@@ -79,13 +82,21 @@ fn each_wrong_line_is_named() {
         ("\"small\"", "\"Not small\"", 2, "hyphens"),
         ("duration_s = 20.0", "duration_s = -1", 4, "duration_s is -1"),
         ("duration_s = 20.0", "duration = 20.0", 4, "unknown field `duration`"),
+        ("duration_s = 20.0", "bundle = \"b\"\nduration_s = 20.0\nvariant = 1", 6, "a variant is for"),
         ("count = 3", "count = 0", 6, "0 hosts"),
+        ("count = 3", "disk_bytes = 0.5", 7, "at least 1 byte"),
+        ("count = 3", "link_delay_s = -1", 7, "hosts.0.link_delay_s is -1"),
         ("[1e8, 1e9]", "[1e9, 1e8]", 8, "hosts.0.flops_per_s"),
         ("[1e8, 1e9]", "[1e8]", 8, "a range [least, most]"),
         ("[1e8, 1e9]", "\"fast\"", 8, "a number, or a range [least, most]"),
         ("4_000_000", "nan", 9, "memory_bytes is NaN"),
         ("delay_s = 0.001", "delay_ms = 1", 13, "unknown field `delay_ms`"),
         ("delay_s = 0.001", "loss = 1.0", 13, "less than 1"),
+        ("rate_per_s = 5", "from_s = 21", 16, "load.from_s is 21; it must be 0 to the scenario's duration_s, 20"),
+        ("rate_per_s = 5", "from_s = -1", 16, "load.from_s is -1"),
+        ("rate_per_s = 5", "from_s = 9\nuntil_s = 8.5", 17, "load.until_s is 8.5; it must be from_s, 9, to"),
+        ("rate_per_s = 5", "until_s = 4", 16, "it must be from_s, 5, to"),
+        ("rate_per_s = 5", "until_s = 20.5", 16, "load.until_s is 20.5"),
         ("rate_per_s = 5", "deadline_s = 61", 16, "at most 60"),
         ("rate_per_s = 5", "min_parts = 4", 16, "load.min_parts is 4"),
         ("rate_per_s = 5", "to = [3]", 16, "hosts below 3"),
@@ -98,12 +109,19 @@ fn each_wrong_line_is_named() {
         ("on = \"leader\"", "on = \"some(4)\"", 21, "some(1) to some(3)"),
         ("on = \"leader\"", "on = \"leader\"\nfor = 3", 22, "unknown field `for`"),
         ("\"crash\"", "\"explode\"", 20, "unknown variant `explode`"),
+        ("until_s = 18.0", "until_s = 13.5", 26, "at.1.until_s is 13.5; it must be at least t, 14"),
+        ("until_s = 18.0", "until_s = 20.5", 26, "at.1.until_s is 20.5; it must be 0 to the scenario's duration_s, 20"),
         ("every_s = 2.0", "every_s = 0", 25, "greater than 0"),
         ("every_s = 2.0\n", "", 25, "until_s without every_s"),
         ("every_s = 2.0", "every_s = 0.00001", 23, "at most 100000 faults"),
-        ("\"restart\"\non = \"all\"", "\"slow\"\non = \"all\"\nfactor = 0.5", 29, "factor is 0.5"),
-        ("\"restart\"\non = \"all\"", "\"partition\"\nsides = [[0], [7]]", 28, "sides is 7"),
-        ("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 8", 29, "bundle is 8"),
+        (RESTART, "\"cut\"\nfrom = \"n1\"\nto = \"n1\"", 29, "at.1.to is n1; it must be another host than from, n1"),
+        (RESTART, "\"cut\"\nfrom = \"leader\"\nto = \"leader\"", 29, "another host than from, leader"),
+        (RESTART, "\"clone\"\nfrom = \"n1\"\nto = \"n1\"", 29, "another host than from, n1"),
+        (RESTART, "\"clone\"\nfrom = \"all\"\nto = \"all\"", 28, "at.1.from is all; it must be one host: n0"),
+        (RESTART, "\"clone\"\nfrom = \"n1\"\nto = \"some(2)\"", 29, "at.1.to is some(2); it must be one host: n0"),
+        (RESTART, "\"slow\"\non = \"all\"\nfactor = 0.5", 29, "factor is 0.5"),
+        (RESTART, "\"partition\"\nsides = [[0], [7]]", 28, "sides is 7"),
+        (RESTART, "\"deploy\"\non = \"n0\"\nbundle = 8", 29, "bundle is 8"),
         ("without = [2]", "without = [3]", 32, "hosts below 3"),
         ("without = [2]", "without = [0, 1, 2]", 32, "every host"),
         ("[recovery]\nwithin_s = 20.0\nwithout = [2]\n", "", 33, "without a [recovery] table"),
@@ -111,6 +129,11 @@ fn each_wrong_line_is_named() {
         ("answered_share_min", "answer_share_min", 35, "unknown field `answer_share_min`"),
         ("answered_share_min = 0.5", "as_planned_errors_max = 3", 35, "without runs_fail = true"),
         ("[expect]", "[node]\nmin_members = 4\n\n[expect]", 35, "node.min_members is 4"),
+        ("[expect]", "[node]\nqueue_max = 0\n\n[expect]", 35, "node.queue_max is 0"),
+        ("[expect]", "[node]\nopen_requests_max = 0\n\n[expect]", 35, "node.open_requests_max is 0"),
+        ("[expect]", "[proves]\nbug = \"no-such\"\nbreaks = \"recovers\"\n\n[expect]", 35, "a known bug: forget-"),
+        ("[expect]", "[proves]\nbug = \"skip-sync\"\nbreaks = \"all\"\n\n[expect]", 36, "an invariant: counters-"),
+        ("[expect]", "[proves]\nbug = \"skip-sync\"\n\n[expect]", 34, "missing field `breaks`"),
         ("[expect]", "[expect", 34, "unclosed table"),
     ] {
         let error = error_after(replace, by);
@@ -132,9 +155,33 @@ fn a_real_bundle_is_named_and_has_parts_of_its_own() {
 
 #[test]
 fn as_many_versions_are_made_as_are_deployed() {
-    let text = SMALL.replace("\"restart\"\non = \"all\"", "\"deploy\"\non = \"n0\"\nbundle = 2");
+    let text = SMALL.replace(RESTART, "\"deploy\"\non = \"n0\"\nbundle = 2");
     let models = Scenario::parse(&text).unwrap().synthetic().unwrap();
     assert_eq!(models.iter().map(|m| m.manifest().version.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_variant_is_the_first_version_and_what_is_deployed_later_are_the_next_ones() {
+    let text = SMALL.replace(RESTART, "\"deploy\"\non = \"n0\"\nbundle = 1");
+    let models =
+        Scenario::parse(&text.replace("duration_s", "variant = 300\nduration_s")).unwrap().synthetic().unwrap();
+    assert_eq!(models.iter().map(|m| m.manifest().version.as_str()).collect::<Vec<_>>(), ["301", "302"]);
+}
+
+#[test]
+fn a_node_s_settings_are_those_of_the_file() {
+    let text = SMALL.to_owned() + "\n[node]\nopen_requests_max = 3\nqueue_max = 5\n";
+    let config = Scenario::parse(&text).unwrap().plan(1, Vec::new()).setup.node;
+    assert_eq!((config.coordinator.open_requests_max, config.replica.queue_max), (3, 5));
+}
+
+#[test]
+fn a_scenario_may_name_the_bug_that_it_is_kept_for_and_runs_without_it() {
+    let text = SMALL.to_owned() + "\n[proves]\nbug = \"skip-sync\"\nbreaks = \"recovers\"\n";
+    let scenario = Scenario::parse(&text).unwrap();
+    let proves = scenario.proves.as_ref().unwrap();
+    assert_eq!((proves.bug, proves.breaks.as_str()), (rocoin::bugs::Bug::SkipSync, "recovers"));
+    assert_eq!(scenario.plan(1, Vec::new()).setup.bugs, rocoin::bugs::Bugs::default());
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct HostSpec {
     pub capability: Capability,
     /// Configured priority.
     pub priority: i32,
-    /// Room for artifacts, bytes.
+    /// Room for artifacts that the node keeps to, bytes. What it has to keep in any case has a room of 1 MiB at least.
     pub disk_bytes: u64,
     /// One synced write takes from this to twice this, s.
     pub sync_s: f64,

@@ -5,6 +5,7 @@
 mod bundle;
 mod burst;
 mod compare;
+mod freeze;
 mod meta;
 mod recording;
 mod results;
@@ -19,6 +20,8 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use rocoin::inference::Mode;
+use rocoin_netsim::caught::caught;
+use rocoin_netsim::fact::Entry;
 use rocoin_netsim::run::Report;
 use rocoin_netsim::scenario::{SHIPPED, Scenario};
 
@@ -48,9 +51,10 @@ Examples:
   rocoin sim run my-scenario.toml --seeds 0..20
   rocoin sim run --swarm --seeds 0..300
   rocoin sim reproduce --seed 17 --svg 17.svg --history 17.jsonl
+  rocoin sim reproduce --seed 17 --freeze late-claim.toml
   rocoin sim meta --seeds 0..20
 
-Exit code: 0 all held, 1 an invariant broke or an expectation was missed, 2 wrong usage or a wrong file.";
+Exit code: 0 all held, 1 an invariant broke, an expectation was missed or (compare) the new result is worse, 2 wrong usage or a wrong file.";
 
 #[derive(Debug, Subcommand)]
 enum SimCommand {
@@ -62,7 +66,7 @@ enum SimCommand {
     Reproduce(ReproduceArgs),
     /// Runs each seed twice and compares the two histories byte by byte
     Meta(MetaArgs),
-    /// Puts two results of `sim run --json` side by side
+    /// Puts two results of `sim run --json` side by side; exit code 1 if the new one has a violation or a missed expectation that the old one has not
     Compare(compare::CompareArgs),
     /// Measures what a larger fleet costs each node, and how soon a death is noticed and planned around
     Scale(scale::ScaleArgs),
@@ -123,6 +127,9 @@ struct ReproduceArgs {
     /// The seed; of the swarm, if no scenario is named
     #[arg(long, value_name = "N")]
     seed: u64,
+    /// Write the world as a scenario, which is then played with no --seed: it stays the same when the swarm draws other ones
+    #[arg(long, value_name = "FILE")]
+    freeze: Option<PathBuf>,
     #[command(flatten)]
     wanted: Wanted,
 }
@@ -214,6 +221,9 @@ fn simulate(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 fn reproduce(args: &ReproduceArgs) -> anyhow::Result<ExitCode> {
     let worlds = args.world.open()?;
+    if let Some(path) = &args.freeze {
+        freeze::write(&worlds, args.seed, path)?;
+    }
     let began = Instant::now();
     let run = Run::new(&worlds, args.seed, recorded(&worlds, args.seed, &args.wanted)?);
     let mut results = Results::new(&worlds, Seeds::one(args.seed), NonZeroUsize::MIN);
@@ -227,9 +237,14 @@ fn reproduce(args: &ReproduceArgs) -> anyhow::Result<ExitCode> {
 /// Runs one seed and writes what is wanted of it.
 fn recorded(worlds: &Worlds, seed: u64, wanted: &Wanted) -> anyhow::Result<Report> {
     let mut recording = Recording::new(wanted)?;
-    let report = rocoin_netsim::run::run(worlds.plan(seed), &mut |entry| recording.observe(entry));
+    let report = play(worlds, seed, &mut |entry| recording.observe(entry));
     recording.finish(&worlds.title(seed), &worlds.subtitle(), &report)?;
     Ok(report)
+}
+
+/// Runs one seed; a panic in it is a violation.
+fn play(worlds: &Worlds, seed: u64, record: &mut dyn FnMut(&Entry)) -> Report {
+    caught(record, |record| rocoin_netsim::run::run(worlds.plan(seed), record))
 }
 
 fn jobs(asked: Option<NonZeroUsize>) -> NonZeroUsize {

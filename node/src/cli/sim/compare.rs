@@ -1,6 +1,6 @@
-//! `rocoin sim compare`: two results side by side.
+//! `rocoin sim compare`: two results side by side, and whether the new one is worse in what can be judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -27,8 +27,10 @@ pub(super) struct CompareArgs {
 
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let (old, new) = (read(&args.old)?, read(&args.new)?);
-    print(&side_by_side(&old, &new))?;
-    Ok(ExitCode::SUCCESS)
+    let worse = worse(&old, &new);
+    let verdict = worse.iter().map(|what| format!("Worse: {what}\n")).collect::<String>();
+    print(&(side_by_side(&old, &new) + &verdict))?;
+    Ok(super::exit(worse.is_empty()))
 }
 
 fn read(path: &Path) -> Result<Value, ConfigError> {
@@ -36,9 +38,26 @@ fn read(path: &Path) -> Result<Value, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot read it: {error}")))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| wrong(format!("not JSON: {error}")))?;
     if value["schema"] != SCHEMA {
-        return Err(wrong(format!("not a result of `rocoin sim run --json` (schema {SCHEMA})")));
+        let found = value["schema"].as_str().map_or("no schema".to_owned(), |schema| format!("schema {schema}"));
+        return Err(wrong(format!("{found}; compare takes results of `rocoin sim run --json`, schema {SCHEMA}")));
     }
     Ok(value)
+}
+
+/// The violations and missed expectations that the old result does not have, by seed. Of figures nobody knows which way is better.
+fn worse(old: &Value, new: &Value) -> BTreeSet<String> {
+    failures(new).difference(&failures(old)).cloned().collect()
+}
+
+/// Each without its numbers: they differ from run to run.
+fn failures(result: &Value) -> BTreeSet<String> {
+    let each = |figure: &str| result[figure].as_array().cloned().unwrap_or_default();
+    let broken =
+        each("violations").into_iter().map(|violation| (violation["seed"].clone(), violation["invariant"].clone()));
+    let missed = each("missed").into_iter().map(|missed| (missed["seed"].clone(), missed["missed"].clone()));
+    let name = |what: &Value| what.as_str().and_then(|text| text.split(':').next()).unwrap_or_default().to_owned();
+    let broken = broken.map(|(seed, what)| format!("seed {seed} breaks {}", name(&what)));
+    broken.chain(missed.map(|(seed, what)| format!("seed {seed} misses what is expected of {}", name(&what)))).collect()
 }
 
 fn side_by_side(old: &Value, new: &Value) -> String {
@@ -88,7 +107,7 @@ fn flat(path: &str, value: &Value) -> BTreeMap<String, Value> {
     inner.into_iter().flat_map(|(path, value)| flat(&path, value)).collect()
 }
 
-fn union<'a>(a: &'a BTreeMap<String, Value>, b: &'a BTreeMap<String, Value>) -> std::collections::BTreeSet<&'a String> {
+fn union<'a>(a: &'a BTreeMap<String, Value>, b: &'a BTreeMap<String, Value>) -> BTreeSet<&'a String> {
     a.keys().chain(b.keys()).collect()
 }
 
@@ -116,6 +135,35 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_result_is_worse_where_something_fails_that_did_not_before() {
+        let result = |violations: &[(u64, &str)], missed: &[(u64, &str)]| {
+            let violations: Vec<_> =
+                violations.iter().map(|(seed, what)| json!({"seed": seed, "invariant": what})).collect();
+            let missed: Vec<_> = missed.iter().map(|(seed, what)| json!({"seed": seed, "missed": what})).collect();
+            json!({"schema": SCHEMA, "violations": violations, "missed": missed})
+        };
+        let old = result(&[(1, "recovers")], &[(2, "latency p50: 0.3 s, expected at most 0.2 s")]);
+        let same = result(&[(1, "recovers")], &[(2, "latency p50: 0.4 s, expected at most 0.2 s")]);
+        assert!(worse(&old, &same).is_empty());
+        assert!(worse(&old, &result(&[], &[])).is_empty());
+        let new = result(&[(1, "no-panic"), (3, "recovers")], &[(2, "requests: 1, expected at least 2")]);
+        let expected =
+            ["seed 1 breaks no-panic", "seed 2 misses what is expected of requests", "seed 3 breaks recovers"];
+        assert_eq!(worse(&old, &new).into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_file_that_is_no_result_of_a_run_is_wrong_usage_and_named_with_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scale.json");
+        std::fs::write(&path, "{\"schema\": \"rocoin.scale/1\"}").unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("scale.json: schema rocoin.scale/1; compare takes results of"), "{error}");
+        let error = read(&folder.path().join("nowhere.json")).unwrap_err().to_string();
+        assert!(error.contains("nowhere.json: cannot read it"), "{error}");
+    }
 
     #[test]
     fn figures_stand_side_by_side_and_what_was_made_differently_is_named() {

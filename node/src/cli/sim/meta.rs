@@ -39,7 +39,7 @@ pub(super) fn run(worlds: &Worlds, seeds: Seeds, jobs: NonZeroUsize) -> anyhow::
 
 fn fingerprint(worlds: &Worlds, seed: u64) -> Digest {
     let mut fingerprint = Fingerprint::default();
-    rocoin_netsim::run::run(worlds.plan(seed), &mut |entry| fingerprint.add(&history::line(entry)));
+    super::play(worlds, seed, &mut |entry| fingerprint.add(&history::line(entry)));
     fingerprint.finish()
 }
 
@@ -47,7 +47,7 @@ fn fingerprint(worlds: &Worlds, seed: u64) -> Digest {
 fn first_difference(worlds: &Worlds, seed: u64) -> Option<(usize, String, String)> {
     let lines = || {
         let mut lines = Vec::new();
-        rocoin_netsim::run::run(worlds.plan(seed), &mut |entry| lines.push(history::line(entry)));
+        super::play(worlds, seed, &mut |entry| lines.push(history::line(entry)));
         lines
     };
     let (first, second) = (lines(), lines());

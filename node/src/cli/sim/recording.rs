@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use rocoin_netsim::fact::Entry;
 use rocoin_netsim::history;
 use rocoin_netsim::picture::{Captions, Picture};
 use rocoin_netsim::run::Report;
+
+use crate::config::ConfigError;
 
 /// What is wanted of a run besides its outcome.
 #[derive(Debug, Clone, Default, Args)]
@@ -37,15 +38,12 @@ pub(super) struct Recording<'a> {
 }
 
 impl<'a> Recording<'a> {
-    pub(super) fn new(wanted: &'a Wanted) -> anyhow::Result<Self> {
-        let history = match wanted.history.as_deref() {
-            None => None,
-            Some(path) => {
-                let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-                Some((path, BufWriter::new(file)))
-            }
-        };
-        let picture = wanted.svg.as_deref().map(|path| (path, Picture::default()));
+    /// Makes the files at once: what cannot be written is told before the run.
+    pub(super) fn new(wanted: &'a Wanted) -> Result<Self, ConfigError> {
+        let create = |path: &'a Path| File::create(path).map_err(|error| unwritable(path, &error));
+        let history = wanted.history.as_deref().map(|path| create(path).map(|file| (path, BufWriter::new(file))));
+        let history = history.transpose()?;
+        let picture = wanted.svg.as_deref().map(|path| create(path).map(|_| (path, Picture::default()))).transpose()?;
         Ok(Self { history, picture, failed: None })
     }
 
@@ -60,17 +58,23 @@ impl<'a> Recording<'a> {
         }
     }
 
-    pub(super) fn finish(self, title: &str, subtitle: &str, report: &Report) -> anyhow::Result<()> {
-        let cannot = |path: &Path| format!("cannot write {}", path.display());
+    pub(super) fn finish(self, title: &str, subtitle: &str, report: &Report) -> Result<(), ConfigError> {
         if let Some((path, mut file)) = self.history {
             let written = self.failed.map_or_else(|| file.flush(), Err);
-            written.with_context(|| cannot(path))?;
+            written.map_err(|error| unwritable(path, &error))?;
         }
         if let Some((path, picture)) = self.picture {
             let violation = report.violation.as_ref().map(|v| (v.at, v.invariant));
             let svg = picture.svg(Captions { title, subtitle, violation });
-            std::fs::write(path, svg).with_context(|| cannot(path))?;
+            std::fs::write(path, svg).map_err(|error| unwritable(path, &error))?;
         }
         Ok(())
     }
+}
+
+pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> ConfigError {
+    ConfigError::Wrong(format!(
+        "cannot write {}: {error}; name a file in a folder that you may write to",
+        path.display()
+    ))
 }

@@ -53,6 +53,34 @@ fn what_is_wrong_with_a_scenario_is_wrong_usage_and_names_file_and_line() {
 }
 
 #[test]
+fn a_bundle_that_is_missing_or_not_whole_is_wrong_usage_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no-bundle");
+    let error = Worlds::open(Some("paper"), Some(&missing)).unwrap_err();
+    assert!(error.downcast_ref::<ConfigError>().is_some(), "{error:#}");
+    assert!(error.to_string().contains("no-bundle: manifest.json is not there; a bundle is a folder"), "{error}");
+    std::fs::write(folder.path().join("manifest.json"), "{}").unwrap();
+    let error = Worlds::open(Some("paper"), Some(folder.path())).unwrap_err();
+    assert!(error.downcast_ref::<ConfigError>().is_some(), "{error:#}");
+    let path = folder.path().join("mine.toml");
+    let (_, text) = SHIPPED.iter().find(|(name, _)| *name == "paper").unwrap();
+    std::fs::write(&path, text.replace("models/bundles/fashion-mnist", "nowhere/at/all")).unwrap();
+    let error = Worlds::open(path.to_str(), None).unwrap_err();
+    assert!(error.downcast_ref::<ConfigError>().is_some(), "{error:#}");
+    assert!(error.to_string().contains("there is no nowhere/at/all here"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_written_is_wrong_usage_and_named_before_the_run() {
+    for option in ["--history", "--svg", "--freeze"] {
+        let args = parsed(&["reproduce", "slow-disk", "--seed", "1", option, "/nowhere/at/all"]).unwrap();
+        let error = run(&args).unwrap_err();
+        assert!(error.downcast_ref::<ConfigError>().is_some(), "{option}: {error:#}");
+        assert!(error.to_string().contains("cannot write /nowhere/at/all"), "{option}: {error}");
+    }
+}
+
+#[test]
 fn a_violation_prints_the_line_that_reproduces_it() {
     let swarm = Worlds::open(None, None).unwrap();
     assert_eq!(swarm.reproduce(17), "rocoin sim reproduce --seed 17");
@@ -78,6 +106,29 @@ fn results_carry_what_made_them() {
     assert!(value["recovery"]["max_s"].as_f64().unwrap() < 30.0);
     assert!(value["machine"]["cores"].as_u64().unwrap() > 0);
     assert!(results.holds(), "{value:#}");
+}
+
+#[test]
+fn a_seed_that_panics_is_a_violation_with_the_line_that_reproduces_it_and_the_others_go_on() {
+    let worlds = Worlds::open(Some("slow-disk"), None).unwrap();
+    let seeds: Seeds = "1..4".parse().unwrap();
+    let each = |seed| {
+        play(&worlds, seed, &mut |entry| {
+            assert!(seed != 2 || entry.at.as_nanos() < 3_000_000_000, "seed {seed} is odd")
+        })
+    };
+    let mut results = Results::new(&worlds, seeds, NonZeroUsize::MIN);
+    seeds.each(NonZeroUsize::MIN, each, |seed, report| results.add(Run::new(&worlds, seed, report)));
+    let value = results.to_json();
+    let violations = value["violations"].as_array().unwrap();
+    assert_eq!(violations.len(), 1, "{value:#}");
+    let violation = &violations[0];
+    assert_eq!((&violation["seed"], &violation["invariant"]), (&2.into(), &"no-panic".into()));
+    assert_eq!(violation["evidence"], "panicked: seed 2 is odd");
+    assert_eq!(violation["reproduce"], "rocoin sim reproduce slow-disk --seed 2");
+    assert!((3.0..3.1).contains(&violation["at_s"].as_f64().unwrap()), "{violation}");
+    assert!(!results.holds());
+    assert!(value["requests"]["total"].as_u64().unwrap() > 2000);
 }
 
 #[test]

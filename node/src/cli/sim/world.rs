@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use rocoin::inference::Mode;
 use rocoin_netsim::model::Model;
 use rocoin_netsim::run::Plan;
@@ -57,8 +56,8 @@ impl Worlds {
         let scenario = Scenario::parse(&text).map_err(|error| wrong(&format!("scenario {argument}: {error}")))?;
         let models = match (bundle, scenario.synthetic()) {
             (None, Some(models)) => models,
-            (Some(path), _) => vec![Arc::new(bundle::open(path)?)],
-            (None, None) => vec![Arc::new(bundle::open(&folder(&scenario, Path::new(argument))?)?)],
+            (Some(path), _) => vec![served(path)?],
+            (None, None) => vec![served(&folder(&scenario, Path::new(argument))?)?],
         };
         let (argument, bundle) = (argument.to_owned(), bundle.map(Path::to_owned));
         Ok(Self::of(What::Scenario(Box::new(Played { argument, scenario, models, bundle }))))
@@ -145,12 +144,20 @@ impl Worlds {
 }
 
 /// Where a scenario's bundle is: from here, beside the scenario's file, or in the checkout.
-fn folder(scenario: &Scenario, file: &Path) -> anyhow::Result<PathBuf> {
-    let Bundle::Folder(folder) = &scenario.bundle else { anyhow::bail!("{} serves the made-up bundle", scenario.name) };
+fn folder(scenario: &Scenario, file: &Path) -> Result<PathBuf, ConfigError> {
+    let Bundle::Folder(folder) = &scenario.bundle else {
+        return Err(wrong(&format!("{} serves the made-up bundle", scenario.name)));
+    };
     let beside = file.parent().unwrap_or(Path::new("")).join(folder);
     let checkout = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../")).join(folder);
     let found = [PathBuf::from(folder), beside, checkout].into_iter().find(|path| path.exists());
-    found.with_context(|| format!("there is no {folder} here; name the bundle of {} with --bundle", scenario.name))
+    let missing = || format!("there is no {folder} here; name the bundle of {} with --bundle", scenario.name);
+    found.ok_or_else(|| wrong(&missing()))
+}
+
+/// A bundle that is not there or not whole is a wrong file.
+fn served(path: &Path) -> Result<Arc<Model>, ConfigError> {
+    bundle::open(path).map(Arc::new).map_err(|error| wrong(&format!("{error:#}")))
 }
 
 fn unreadable(argument: &str, error: &std::io::Error) -> String {
