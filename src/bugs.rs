@@ -96,6 +96,16 @@ bugs! {
     DiscardNeeded = "discard-needed",
     /// A message that comes too late counts as much as one that nobody sound sends.
     BlameTheLate = "blame-the-late",
+    /// A change of a plan that does not fit counts as much as a message that nobody sound sends.
+    BlameTheTeller = "blame-the-teller",
+    /// Requests are counted from one, so that a copy of this device takes answers to its requests for its own.
+    CountFromOne = "count-from-one",
+    /// A student's file that could not be loaded is still told of once the plan has moved on.
+    KeepFailedFile = "keep-failed-file",
+    /// While the planned bundle lacks replicas only the one that answered before is looked at, not all that is loaded.
+    ForgetThirdBundle = "forget-third-bundle",
+    /// A suspicion that another has waited out ends as soon as one's own probe fails.
+    VerdictAtOnce = "verdict-at-once",
 }
 
 /// Which bugs are switched on.

@@ -128,6 +128,7 @@ impl Node {
         }
         record.epoch = durable.plan.as_ref().map(|plan| plan.epoch);
         record.desired.clone_from(&durable.desired);
+        let first_request = if config.bugs.has(Bug::CountFromOne) { 1 } else { first_request(seed) };
         let promise = leadership::Promise { term: durable.term, plan: durable.plan.clone() };
         let kept = deployment::Kept {
             artifacts,
@@ -141,7 +142,7 @@ impl Node {
             membership: Membership::new(me, generation, record.clone(), seed, config.membership, now),
             leadership: Leadership::new(me, config.leadership, promise, now),
             stock: Stock::new(me, config.deployment, kept, now),
-            coordinator: Coordinator::new(me, generation, first_request(seed), config.coordinator),
+            coordinator: Coordinator::new(me, generation, first_request, config.coordinator),
             replicas: ReplicaQueue::new(config.replica),
             told: record.clone(),
             record,

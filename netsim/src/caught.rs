@@ -60,7 +60,7 @@ impl Last {
             tally: Tally::default(),
             traffic: Traffic::default(),
             ended: self.at,
-            recovered_after: None,
+            recovered: None,
             agreement: None,
         }
     }

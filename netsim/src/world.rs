@@ -77,6 +77,17 @@ pub struct Setup {
     pub bugs: rocoin::bugs::Bugs,
 }
 
+/// How a host starves.
+#[derive(Debug, Clone, Copy)]
+struct Starving {
+    /// The so-manieth time that any host does: what was due for it earlier is over.
+    time: u64,
+    /// How long it stalls at most.
+    stall: Duration,
+    /// How long it runs at most in between.
+    run: Duration,
+}
+
 /// The simulated world.
 #[derive(Debug)]
 pub struct World {
@@ -92,8 +103,9 @@ pub struct World {
     in_place: bool,
     acquainted: bool,
     schedule: Vec<Scheduled>,
-    /// Of each starving host: how long it stalls at most, and how long it runs at most in between.
-    starving: BTreeMap<HostId, (Duration, Duration)>,
+    starving: BTreeMap<HostId, Starving>,
+    /// How often any host began to starve.
+    starved: u64,
     /// Everything was put right.
     is_calm: bool,
     bugs: rocoin::bugs::Bugs,
@@ -133,6 +145,7 @@ impl World {
             acquainted,
             schedule,
             starving: BTreeMap::new(),
+            starved: 0,
             is_calm: false,
             bugs,
             random,
@@ -276,7 +289,7 @@ impl World {
                 let fault = self.schedule[line].fault.clone();
                 self.apply(&fault);
             }
-            Event::Starve { host, stall } => self.starve_on(host, stall),
+            Event::Starve { host, time, stall } => self.starve_on(host, time, stall),
             // A link that flaps is put right with all else.
             Event::Link { host, up } => self.set_link(host, up || self.is_calm),
             Event::Pulse { batch } => self.pulse(batch),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Config;
+use crate::bugs::Bug;
 use crate::id::NodeId;
 use crate::time::{Duration, Instant};
 
@@ -41,6 +42,9 @@ impl Suspicion {
 
     /// When it is over, unless refuted. `size` counts this node; `wanted` confirmations make it shortest.
     pub(super) fn deadline(&self, config: &Config, size: usize, wanted: u32) -> Instant {
+        if self.waited_out && self.witnessed && config.bugs.has(Bug::VerdictAtOnce) {
+            return self.not_before;
+        }
         if self.waited_out && self.witnessed && self.confirmations() >= wanted {
             return (self.started + config.probe_interval * REFUTED_WITHIN).max(self.not_before);
         }

@@ -104,7 +104,10 @@ impl Routes {
         }
         // Of those that serve most: the planned one, else the one that answered until now, else whatever is still loaded.
         let place = |bundle: &Digest| (Some(*bundle) == planned, Some(*bundle) == self.bundle());
-        let candidates = manifests.iter().map(|(bundle, manifest)| self.routing(me, *bundle, manifest, epoch));
+        let is_looked_at =
+            |bundle: &Digest| !self.bugs.has(Bug::ForgetThirdBundle) || place(bundle).0 || place(bundle).1;
+        let candidates = manifests.iter().filter(|(bundle, _)| is_looked_at(bundle));
+        let candidates = candidates.map(|(bundle, manifest)| self.routing(me, *bundle, manifest, epoch));
         let best = candidates.max_by_key(|routing| (served(routing), place(&routing.bundle)));
         let next =
             best.filter(|next| served(next) > 0 || planned == Some(next.bundle) || self.bundle() == Some(next.bundle))?;

@@ -54,7 +54,7 @@ impl Invariant for TheDeadStayDead {
                         if *generation < grave.generation {
                             return revives("is an earlier start than it has seen");
                         }
-                        if grave.down.is_some_and(|down| at <= down) && *state == State::Alive {
+                        if grave.down.is_some_and(|down| at <= down) {
                             return revives("it has given up");
                         }
                         if grave.left.is_some_and(|left| *generation <= left) {

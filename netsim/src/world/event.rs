@@ -42,8 +42,8 @@ pub(super) enum Event {
     Patience { ask: AskId, tries: u32 },
     /// A line of the schedule is due.
     Scheduled { line: usize },
-    /// A host that starves stands still, or goes on.
-    Starve { host: HostId, stall: bool },
+    /// A host that starves for the so-manieth time stands still, or goes on.
+    Starve { host: HostId, time: u64, stall: bool },
     /// A flapping link goes down or up.
     Link { host: HostId, up: bool },
     /// The views and queues of some hosts are looked at.

@@ -5,9 +5,9 @@ use rocoin::id::NodeId;
 use rocoin::node::Input;
 use rocoin::time::Duration;
 
-use super::World;
 use super::event::Event;
 use super::network::index;
+use super::{Starving, World};
 use crate::fact::{Fact, HostId, Kept};
 use crate::fault::{Fault, Target, seconds};
 
@@ -150,23 +150,27 @@ impl World {
             }
             return;
         }
-        if self.starving.insert(host, (stall, run)).is_none() {
+        let before = self.starving.get(&host).map(|starving| starving.time);
+        let time = before.unwrap_or(self.starved + 1);
+        self.starving.insert(host, Starving { time, stall, run });
+        if before.is_none() {
+            self.starved = time;
             let wait = self.random.time(Duration::ZERO, run);
-            self.after(wait, Event::Starve { host, stall: true });
+            self.after(wait, Event::Starve { host, time, stall: true });
         }
         self.tell_impaired(host);
     }
 
     /// A starving host stands still, or goes on, and will do the other in a while.
-    pub(super) fn starve_on(&mut self, host: HostId, stall: bool) {
-        let Some((stall_max, run_max)) = self.starving.get(&host).copied() else { return };
+    pub(super) fn starve_on(&mut self, host: HostId, time: u64, stall: bool) {
+        let Some(starving) = self.starving.get(&host).copied().filter(|starving| starving.time == time) else { return };
         if stall {
             self.pause(host);
         } else {
             self.resume(host);
         }
-        let wait = self.random.time(Duration::ZERO, if stall { stall_max } else { run_max });
-        self.after(wait, Event::Starve { host, stall: !stall });
+        let wait = self.random.time(Duration::ZERO, if stall { starving.stall } else { starving.run });
+        self.after(wait, Event::Starve { host, time, stall: !stall });
     }
 
     fn partition(&mut self, sides: &[Vec<u32>]) {

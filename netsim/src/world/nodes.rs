@@ -109,10 +109,10 @@ impl World {
         self.clients_lose(host);
     }
 
-    /// Gives a bundle to a node, as `rocoin deploy` does.
+    /// Gives a bundle to a node, as `rocoin deploy` does; a full disk takes none.
     pub(super) fn deploy(&mut self, host: HostId, which: usize) {
         let Some(model) = self.models.get(which).cloned() else { return };
-        if !self.host(host).is_running() {
+        if !self.host(host).is_running() || self.host(host).disk.full {
             return;
         }
         let artifacts = model.artifacts().iter().map(|(digest, blob)| (*digest, blob.clone()));

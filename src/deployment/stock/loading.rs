@@ -39,7 +39,9 @@ impl Stock {
         let planned: BTreeSet<_> = self.planned().map(|(_, student)| student).collect();
         // Nobody will try them again, and the store may have deleted what it found damaged.
         for student in self.loads.forget_failures(|student| planned.contains(&student)) {
-            self.distrust(student);
+            if !self.config.bugs.has(Bug::KeepFailedFile) {
+                self.distrust(student);
+            }
         }
         for student in &planned {
             if !self.held.contains_key(student) || !self.loads.may_begin(*student, now) {
