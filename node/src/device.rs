@@ -284,10 +284,14 @@ fn start(
 }
 
 /// Keeps the peers met, and the state folder's lock, until the network ends.
-async fn remember(state: StateDir, mut known: watch::Receiver<Vec<crate::store::RememberedPeer>>) {
+async fn remember(mut state: StateDir, mut known: watch::Receiver<Vec<crate::store::RememberedPeer>>) {
     while known.changed().await.is_ok() {
         let peers = known.borrow_and_update().clone();
-        if let Err(e) = state.remember(&peers) {
+        // Elsewhere, since a disk may take its time and the mesh goes on meanwhile.
+        let written = tokio::task::spawn_blocking(move || (state.remember(&peers), state)).await;
+        let Ok((result, back)) = written else { return };
+        state = back;
+        if let Err(e) = result {
             tracing::warn!("the peers met are not kept: {e}");
         }
         let mut changes = known.clone();

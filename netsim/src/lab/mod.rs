@@ -18,6 +18,7 @@ mod error;
 mod ground;
 pub mod hosts;
 mod leftovers;
+mod made_up;
 pub mod measure;
 mod site;
 pub mod soak;

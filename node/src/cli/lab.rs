@@ -30,7 +30,7 @@ const NODES_MAX: usize = 128;
 ///
 /// Each node is a process of this program on a host that is a network namespace, joined to the others by a switch that is one too;
 /// they find each other by multicast. This needs root and iproute2 on Linux; elsewhere it runs on loopback. Nothing is done to the
-/// machine's own network, and all that was made is removed at the end. docs/lab.md says what T1 to T10 are.
+/// machine's own network, and all that was made is removed at the end. docs/lab.md says what T1 to T10 and pacing are.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, disable_version_flag = true, args_conflicts_with_subcommands = true)]
 pub struct LabArgs {
@@ -107,6 +107,9 @@ struct MeasureArgs {
     /// How long T3 watches, each way, s [default: 1200; quick: 10]
     #[arg(long, value_name = "S")]
     false_deaths_s: Option<u64>,
+    /// How long pacing watches, without and with a bundle on its way, s [default: 60; quick: 8]
+    #[arg(long, value_name = "S")]
+    pacing_s: Option<u64>,
     /// T3 without the same under plain time-outs
     #[arg(long)]
     no_ablation: bool,
@@ -145,8 +148,8 @@ fn measure(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
     for nodes in &args.nodes {
         let options = args.site.options(*nodes, &interrupt)?;
         let mut site: Option<Site> = None;
-        // T10 is of one mesh of its own, whatever the sizes asked for.
-        for target in targets.iter().filter(|target| first || **target != Target::OVERHEAD) {
+        // What has a mesh of its own is measured once, whatever the sizes asked for.
+        for target in targets.iter().filter(|target| first || !target.has_own_mesh()) {
             (options.say)(&format!("{target}, {nodes} nodes: {}", target.what()));
             let measured = target.measure(&mut site, &options, &trials);
             let measured = measured.with_context(|| format!("{target} with {nodes} nodes"))?;
@@ -176,6 +179,7 @@ impl MeasureArgs {
             many: self.trials.unwrap_or(usual.many),
             few: self.few_trials.unwrap_or(usual.few),
             false_deaths: self.false_deaths_s.map_or(usual.false_deaths, Duration::from_secs),
+            pacing: self.pacing_s.map_or(usual.pacing, Duration::from_secs),
             ablation: usual.ablation && !self.no_ablation,
             ..usual
         }

@@ -33,7 +33,10 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<()> {
 fn page(s: &NodeSnapshot) -> String {
     let name = |id: &NodeId| {
         let member = s.members.iter().find(|m| m.node == *id);
-        member.map_or_else(|| id.short(), |m| if m.name.is_empty() { id.short() } else { m.name.clone() })
+        let Some(name) = member.map(|m| &m.name).filter(|name| !name.is_empty()) else { return id.short() };
+        // Two devices set up alike: a name alone would not say which.
+        let is_shared = s.members.iter().any(|m| m.name == *name && m.node != *id);
+        if is_shared { format!("{name}({})", id.short()) } else { name.clone() }
     };
     let names = |ids: &[NodeId]| if ids.is_empty() { "-".to_owned() } else { join(ids.iter().map(&name)) };
     let mut page = String::new();
@@ -87,4 +90,60 @@ fn page(s: &NodeSnapshot) -> String {
 
 fn join(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use rocoin::fleet::Capability;
+    use rocoin::id::{Generation, Incarnation, PartId};
+    use rocoin::membership::State;
+    use rocoin::node::{MemberSnapshot, PartSnapshot};
+
+    use super::*;
+
+    fn member(id: u8, name: &str) -> MemberSnapshot {
+        let capability = Capability {
+            flops_per_s: 1e9,
+            memory_bytes: 1,
+            link_bits_per_s: 1.0,
+            link_delay_s: 0.0,
+            failure_probability: 0.0,
+        };
+        MemberSnapshot {
+            node: NodeId([id; 32]),
+            name: name.to_owned(),
+            state: State::Alive,
+            routable: true,
+            generation: Generation(1),
+            incarnation: Incarnation(0),
+            capability,
+            http: None,
+            epoch: None,
+            ready: Vec::new(),
+            outvoted: 1,
+            disputed: 0,
+            distrusted: false,
+        }
+    }
+
+    #[test]
+    fn nodes_of_one_name_are_told_apart_by_their_ids_wherever_they_are_named() {
+        let part = PartSnapshot {
+            part: PartId(0),
+            group: [1, 2, 3].map(|id| NodeId([id; 32])).to_vec(),
+            student: None,
+            ready: Vec::new(),
+        };
+        let snapshot = NodeSnapshot {
+            leader: Some(NodeId([1; 32])),
+            parts: vec![part],
+            members: vec![member(1, "pi"), member(2, "pi"), member(3, "laptop")],
+            ..crate::actor::tests::snapshot()
+        };
+        let page = page(&snapshot);
+        assert!(page.contains("leader  pi(01010101), term"), "{page}");
+        assert!(page.contains("pi(01010101),pi(02020202),laptop "), "{page}");
+        assert!(page.contains("pi(02020202) answered otherwise"), "{page}");
+        assert!(page.contains("\nlaptop answered otherwise"), "{page}");
+    }
 }

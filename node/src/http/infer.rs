@@ -8,6 +8,7 @@ use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
 use rocoin::inference::{Answer, Disagreement, Mode, PartAnswer, Request};
 use rocoin::time::Duration;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -123,8 +124,28 @@ async fn read(api: &Api, manifest: &Manifest, headers: &HeaderMap, body: Body) -
     let announced = value(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let _room = api.limits.infer(announced.map_or(most, |bytes: usize| bytes.min(most)))?;
     let bytes = tokio::time::timeout(BODY_TIMEOUT, Incoming::new(body, most).collect()).await;
-    let Json(body) = Json::from_bytes(&bytes.map_err(|_| HttpError::TooSlow)??)?;
+    let bytes = bytes.map_err(|_| HttpError::TooSlow)??;
+    let Json(body) = Json::from_bytes(&bytes).map_err(|rejection| match not_a_number(&bytes) {
+        Some(word) => HttpError::BadRequest(format!(
+            "{}; {word} is no JSON, and this model takes finite numbers alone",
+            rejection.body_text()
+        )),
+        None => rejection.into(),
+    })?;
     Ok(body)
+}
+
+/// The word at which these bytes cease to be JSON, if it is one of those that some programs write for what is no finite number.
+fn not_a_number(bytes: &[u8]) -> Option<&str> {
+    let error = serde_json::from_slice::<IgnoredAny>(bytes).err()?;
+    let line = bytes.split(|byte| *byte == b'\n').nth(error.line().checked_sub(1)?)?;
+    let is_of_word = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'+');
+    let at = error.column().saturating_sub(1).min(line.len().saturating_sub(1));
+    let begin = line[..at].iter().rposition(|byte| !is_of_word(byte)).map_or(0, |before| before + 1);
+    let end = line[at..].iter().position(|byte| !is_of_word(byte)).map_or(line.len(), |length| at + length);
+    let word = std::str::from_utf8(line.get(begin..end)?).ok()?;
+    let bare = word.trim_start_matches(['-', '+']).to_ascii_lowercase();
+    matches!(bare.as_str(), "nan" | "infinity" | "inf").then_some(word)
 }
 
 /// What a body's bytes ask, of a model with that manifest.
@@ -182,13 +203,17 @@ fn flatten(data: &Value, most: usize, into: &mut Vec<f32>) -> Result<(), String>
             #[expect(clippy::cast_possible_truncation, reason = "tensors are f32; what overflows is refused below")]
             let value = number.as_f64().unwrap_or(f64::NAN) as f32;
             if !value.is_finite() {
-                return Err(format!("inputs[0].data: {number} is no finite 32-bit float"));
+                let place = into.len();
+                return Err(format!(
+                    "inputs[0].data: number {place}, counted from 0, is {number}, which is no finite FP32"
+                ));
             }
             into.push(value);
             Ok(())
         }
         Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => {
-            Err(format!("inputs[0].data holds {data}, which is no number"))
+            let place = into.len();
+            Err(format!("inputs[0].data: number {place}, counted from 0, is {data}, which is no number"))
         }
     }
 }

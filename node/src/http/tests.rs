@@ -152,3 +152,34 @@ async fn labels_and_version_are_those_of_the_bundle_that_answered() {
     assert_eq!(reply.model_version, "next");
     assert_eq!(reply.outputs[1].data, json!([manifest().labels.last()]));
 }
+
+#[tokio::test]
+async fn a_tensor_that_holds_what_is_no_finite_number_is_refused_with_what_and_where() {
+    let (_bench, api) = bench(|_| Vec::new(), Limits::default()).await;
+    for (written, told) in [
+        ("NaN", "inputs[0].data[2]: expected value at line 1 column"),
+        ("NaN", "NaN is no JSON, and this model takes finite numbers alone"),
+        ("Infinity", "Infinity is no JSON"),
+        ("-Infinity", "-Infinity is no JSON"),
+        ("nan", "nan is no JSON"),
+        ("1e39", "number 2, counted from 0, is 1e+39, which is no finite FP32"),
+        ("1e999", "inputs[0].data[2]: number out of range"),
+        ("null", "number 2, counted from 0, is null, which is no number"),
+        ("\"NaN\"", "number 2, counted from 0, is \"NaN\", which is no number"),
+    ] {
+        let body = image().to_string().replacen("0.5,0.5,0.5,", &format!("0.5,0.5,{written},"), 1);
+        let error = ask(&api, body.into()).await.unwrap_err();
+        let message = error.to_string();
+        assert_eq!(error.into_response().status(), StatusCode::BAD_REQUEST, "{written}");
+        assert!(message.contains(told), "{written}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_for_another_reason_is_told_so_and_no_more() {
+    let (_bench, api) = bench(|_| Vec::new(), Limits::default()).await;
+    for body in ["", "{", "[1,", "{\"inputs\": banana}", "\n\n\n"] {
+        let message = ask(&api, body.into()).await.unwrap_err().to_string();
+        assert!(!message.contains("finite"), "{body:?}: {message}");
+    }
+}

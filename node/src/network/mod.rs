@@ -3,6 +3,7 @@
 //! It finds peers (mDNS, seeds, remembered peers, the address topic, all at once), keeps one connection a pair, and reports links
 //! and messages to the node. It decides nothing about membership: a closed connection is told, not judged.
 
+mod acks;
 mod actor;
 mod addresses;
 mod behaviour;

@@ -10,6 +10,7 @@ use libp2p::{Multiaddr, PeerId, Transport, noise, tcp, yamux};
 use socket2::SockRef;
 
 use super::NetworkError;
+use super::acks::Thrifty;
 use super::config::{HANDSHAKE_TIMEOUT, TCP_USER_TIMEOUT, UNSENT_BYTES_MAX};
 use super::door::{Door, unmarked};
 use crate::identity::Identity;
@@ -22,7 +23,7 @@ pub(super) fn build(identity: &Identity, door: Door) -> Result<Boxed<(PeerId, St
         .map(|stream, _| {
             bound_silence(&stream);
             bound_unsent(&stream);
-            stream
+            Thrifty::new(stream)
         })
         .and_then(move |stream, point| door.pass(stream, point));
     Ok(transport

@@ -28,6 +28,21 @@ fn each_device_is_asked_once_for_all_its_students_with_the_input_and_what_is_lef
 }
 
 #[test]
+fn the_first_to_answer_for_each_part_are_asked_first_and_of_them_the_slowest() {
+    let mut story = Story::without_routing();
+    let mut routing = story.routing(&[&[1, 2], &[3, 4], &[5, 6]]);
+    for (part, expected_ms) in [[30, 10], [20, 25], [90, 40]].into_iter().enumerate() {
+        for (route, ms) in routing.parts[part].iter_mut().zip(expected_ms) {
+            route.expected = Duration::from_millis(ms);
+        }
+    }
+    story.handle(Input::Routing(routing));
+    story.request(7, 1);
+    let asked: Vec<_> = story.take_sent().into_iter().map(|(to, _)| to).collect();
+    assert_eq!(asked, [6, 3, 2, 1, 4, 5].map(node));
+}
+
+#[test]
 fn with_an_answer_for_every_part_the_request_is_complete_at_once_and_says_who_answered_what_and_when() {
     let mut story = Story::with(&[&[1], &[2]]);
     story.request(7, 1);

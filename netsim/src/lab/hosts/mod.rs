@@ -33,8 +33,10 @@ pub const HOSTS_MAX: usize = 200;
 pub const ISLANDS: usize = 8;
 /// How the names of the lab's namespaces begin; the process and a number follow.
 const PREFIX: &str = "rocoin-lab";
-/// What a rate's token bucket lets through at once, bytes: several full frames.
-const BURST_BYTES: u64 = 16_000;
+/// What a rate's token bucket lets through at once: two full frames, or what comes in so many ms if that is more. A line has no bucket at
+/// all: a larger one would make the first of what is sent come as on a quick line, and tell the sender that it is on one.
+const BURST_BYTES_MIN: u64 = 3_200;
+const BURST_MS: u64 = 5;
 /// How long a frame may wait for its turn before it is lost, as in the queue of a cheap router.
 const QUEUE_MS: u64 = 200;
 
@@ -225,7 +227,8 @@ impl Hosts {
         let port = port_name(host);
         for (namespace, device) in [(namespace, "eth0"), (self.switch.name(), &port)] {
             if let Some(rate) = bits_per_s {
-                let (rate, burst, latency) = (format!("{rate}bit"), BURST_BYTES.to_string(), format!("{QUEUE_MS}ms"));
+                let burst = BURST_BYTES_MIN.max(rate / 8 * BURST_MS / 1000);
+                let (rate, burst, latency) = (format!("{rate}bit"), burst.to_string(), format!("{QUEUE_MS}ms"));
                 let limit = ["root", "tbf", "rate", &rate, "burst", &burst, "latency", &latency];
                 ip::tc(namespace, &[&["qdisc", "replace", "dev", device], &limit[..]].concat())?;
             } else if was_limited {

@@ -10,6 +10,7 @@ mod kill_noticed;
 mod leader_loss;
 mod measured;
 mod overhead;
+mod pacing;
 mod replica_losses;
 mod restart;
 mod series;
@@ -36,11 +37,11 @@ pub struct Target(u8);
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 10] =
-        [Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7), Self(8), Self(9), Self(10)];
+    pub const ALL: [Self; 11] =
+        [Self(1), Self(2), Self(3), Self(4), Self(5), Self(6), Self(7), Self(8), Self(9), Self(10), Self::PACING];
 
-    /// T10, which has a mesh of its own.
-    pub const OVERHEAD: Self = Self(10);
+    /// Without a number among the design's.
+    const PACING: Self = Self(11);
 
     /// What is measured.
     pub fn what(self) -> &'static str {
@@ -54,8 +55,14 @@ impl Target {
             7 => "a node is killed and started again: it serves again",
             8 => "one replica of every group is killed at random instants, under load",
             9 => "a whole group is killed, under load: answers are whole again",
-            _ => "what the mesh adds to the time of an answer",
+            10 => "what the mesh adds to the time of an answer",
+            _ => "a bundle is fetched over links of 1 Mbit/s: nobody is suspected, and requests hardly notice",
         }
+    }
+
+    /// Whether it has a mesh of its own, and one of the same size always.
+    pub fn has_own_mesh(self) -> bool {
+        self.0 >= 10
     }
 
     /// Measures it on a mesh of `site`'s kind. `current` is a mesh that is whole, if one is up already; it is left whole or not at all.
@@ -68,10 +75,14 @@ impl Target {
         options: &SiteOptions,
         trials: &Trials,
     ) -> Result<Measured, LabError> {
-        if self.0 == 10 {
-            // It wants a mesh of its own and a quiet machine.
+        if self.has_own_mesh() {
+            // It wants a quiet machine, too.
             *current = None;
-            return overhead::measure(options, trials);
+            return if self == Self::PACING {
+                pacing::measure(options, trials)
+            } else {
+                overhead::measure(options, trials)
+            };
         }
         let mut site = match current.take() {
             Some(site) => site,
@@ -95,7 +106,7 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "T{}", self.0)
+        if *self == Self::PACING { f.pad("pacing") } else { write!(f, "T{}", self.0) }
     }
 }
 
@@ -110,7 +121,7 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|target| target.to_string().eq_ignore_ascii_case(text));
-        known.ok_or_else(|| format!("{text:?} is none of T1 to T10"))
+        known.ok_or_else(|| format!("{text:?} is none of T1 to T10 and pacing"))
     }
 }
 
@@ -131,6 +142,9 @@ pub struct Trials {
     /// T4 counts for so long.
     #[serde(rename = "idle_s", serialize_with = "as_seconds")]
     pub idle: Duration,
+    /// Pacing watches for so long, without and with a bundle on its way.
+    #[serde(rename = "pacing_s", serialize_with = "as_seconds")]
+    pub pacing: Duration,
     /// Whether T3 is measured with plain time-outs, too.
     pub ablation: bool,
 }
@@ -149,14 +163,15 @@ impl Trials {
             requests: 2000,
             false_deaths: Duration::from_secs(1200),
             idle: Duration::from_secs(60),
+            pacing: Duration::from_secs(60),
             ablation: true,
         }
     }
 
     /// What fits into three minutes.
     pub fn quick(seed: u64) -> Self {
-        let (false_deaths, idle) = (Duration::from_secs(10), Duration::from_secs(8));
-        Self { seed, many: 3, few: 1, requests: 200, false_deaths, idle, ablation: false }
+        let [false_deaths, idle, pacing] = [10, 8, 8].map(Duration::from_secs);
+        Self { seed, many: 3, few: 1, requests: 200, false_deaths, idle, pacing, ablation: false }
     }
 
     /// The chance of one target.

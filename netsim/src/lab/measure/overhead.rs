@@ -1,29 +1,41 @@
 //! T10: what the mesh adds to an answer: the time from the request's arrival at its coordinator to the last answer that it needed, less
 //! the run of the slowest student that it needed. On loopback, 4 parts × 2 replicas, through a ninth node that holds nothing.
+//!
+//! The students are made up: a run sleeps for as long as it takes, from its beginning on the replica's worker to its end there, and takes
+//! no core from anybody. What is left is the mesh, and how long nine processes wait for the machine's cores to do its work.
 
 use std::time::Duration;
 
 use super::{LabError, Measured, Series, Site, SiteOptions, Statistic, Trials};
 use crate::harness::{NodeOptions, Question};
 use crate::lab::GroundKind;
+use crate::lab::made_up::MadeUp;
 
 /// Nodes that hold parts.
 const REPLICAS: usize = 8;
 /// ms.
 const LIMITS_MS: (f64, f64) = (0.3, 1.0);
-/// A student's run is stretched to what it takes at this rate, FLOP/s. So the replicas' runs end one after the other and with the cores
-/// idle, and it is the mesh that is measured rather than eight runs on few cores.
-const FLOPS_PER_S: f64 = 0.5e9;
+/// Held twice each.
+const PARTS: u16 = 4;
+/// What each student claims to take, FLOP.
+const FLOPS: u64 = 10_000_000;
+/// What a run takes, s, if its replica were the coordinator. Longer than it takes to ask all, so that nothing of that is in its shadow.
+const RUN_S: f64 = 0.005;
+/// Each replica is quicker than the one before it by this share of [`RUN_S`]. The devices of a fleet have cores of their own, but here all
+/// share a few: if eight runs ended at one moment, how long they wait for a core would be measured.
+const QUICKER: f64 = 0.025;
+/// Of a student's file; it is as good as nothing.
+const FILE_BYTES: usize = 1000;
 /// Asked and not counted.
 const WARM_UP: usize = 20;
-/// Between two requests.
-const PACE: Duration = Duration::from_millis(5);
-
 pub(super) fn measure(options: &SiteOptions, trials: &Trials) -> Result<Measured, LabError> {
-    let options = SiteOptions { nodes: REPLICAS + 1, ground: GroundKind::Loopback, ..options.clone() };
+    let made_up = MadeUp { version: 1, parts: PARTS, flops: FLOPS, file_bytes: FILE_BYTES };
+    let bundle = made_up.write()?;
+    let service = made_up.service(bundle.path(), &options.service)?;
+    let options = SiteOptions { nodes: REPLICAS + 1, ground: GroundKind::Loopback, service, ..options.clone() };
     // The coordinator has no room for a student.
     let device = |node: usize| NodeOptions {
-        emulate_flops_per_s: Some(FLOPS_PER_S * (1.0 + node as f64 / 100.0)),
+        emulate_flops_per_s: Some(FLOPS as f64 / RUN_S * (1.0 + QUICKER * node as f64)),
         memory_bytes: Some(if node == 0 { 1 } else { 1 << 30 }),
         ..NodeOptions::named(&if node == 0 { "coordinator".to_owned() } else { format!("replica-{node}") })
     };
@@ -35,7 +47,7 @@ pub(super) fn measure(options: &SiteOptions, trials: &Trials) -> Result<Measured
     let mut runs = Series::new("run of the slowest student needed", "ms");
     site.say(&format!("T10 {} requests", trials.requests));
     for number in 0..WARM_UP + trials.requests {
-        site.pause(PACE)?;
+        site.check()?;
         let (image, _) = service.images.nth(number);
         let (shape, deadline) = (service.images.shape(), Duration::from_secs(2));
         let question = Question { model: &service.model, image, shape, deadline, min_parts: service.parts };
@@ -52,6 +64,11 @@ pub(super) fn measure(options: &SiteOptions, trials: &Trials) -> Result<Measured
             series.push(times.map(|times| times[i]));
         }
     }
-    let notes = vec!["the slowest student's run is as its replica measured it".to_owned()];
+    let notes = vec![format!("one request after the other; a run is as its replica measured it; {} cores", cores())];
     Ok(Measured { series: vec![added, with_http, runs], notes, ..Measured::on(&site, 10) })
+}
+
+/// Nine processes share them.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

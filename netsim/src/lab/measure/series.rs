@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 pub enum Statistic {
     /// The median.
     P50,
+    /// 95 of 100 are not greater.
+    P95,
     /// 99 of 100 are not greater.
     P99,
     /// The greatest.
@@ -20,6 +22,7 @@ impl Statistic {
     pub fn name(self) -> &'static str {
         match self {
             Self::P50 => "p50",
+            Self::P95 => "p95",
             Self::P99 => "p99",
             Self::Max => "max",
         }
@@ -84,6 +87,7 @@ impl Series {
     pub fn statistic(&self, of: Statistic) -> Option<f64> {
         let share = match of {
             Statistic::P50 => 0.5,
+            Statistic::P95 => 0.95,
             Statistic::P99 => 0.99,
             Statistic::Max => 1.0,
         };

@@ -1,5 +1,6 @@
 //! Whom an open request asks, and when the next replica has its turn.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -108,14 +109,23 @@ impl Open {
         forecast.overdue_after(route).min(spare / turns)
     }
 
-    /// One message a device, with the input once and all the students it is asked for, in part order.
+    /// One message a device, with the input once and all the students it is asked for, in part order. The inputs leave one after the other,
+    /// and what the answer waits for is the first replica of each part, most of all the slowest of these: so they are asked in that order.
     fn ask(&mut self, now: Instant, routes: Vec<(usize, Route)>, out: &mut VecDeque<Output>) {
+        let mut quickest: BTreeMap<usize, (Duration, NodeId)> = BTreeMap::new();
+        for (part, route) in &routes {
+            let one = (route.expected, route.replica);
+            quickest.entry(*part).and_modify(|other| *other = one.min(*other)).or_insert(one);
+        }
         let mut devices: BTreeMap<NodeId, Vec<Digest>> = BTreeMap::new();
         for (part, route) in routes {
             self.asked += 1;
             self.attempts.begin(now, part, route);
             devices.entry(route.replica).or_default().push(route.student);
         }
+        let awaited = |device: NodeId| quickest.values().filter(|one| one.1 == device).map(|one| one.0).max();
+        let mut devices: Vec<(NodeId, Vec<Digest>)> = devices.into_iter().collect();
+        devices.sort_by_key(|(device, _)| Reverse(awaited(*device)));
         let remaining = self.deadline.since(now);
         out.extend(devices.into_iter().map(|(to, students)| Output::Send {
             to,
