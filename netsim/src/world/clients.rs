@@ -120,12 +120,13 @@ impl World {
         self.clients.open.is_empty()
     }
 
-    /// From now on there is one client, that asks the next request a while after the last is over, and is so
-    /// patient at least.
+    /// From now on there is one client, that asks the next request a while after the last is over, is so patient at least, and turns to
+    /// another node once at least.
     pub(crate) fn set_single_client(&mut self, rate_per_s: f64, deadline_s: f64, until: Instant) {
         let clients = &mut self.clients;
         clients.one_by_one = true;
         (clients.spec.rate_per_s, clients.spec.deadline_s) = (rate_per_s, clients.spec.deadline_s.max(deadline_s));
+        clients.spec.retries = clients.spec.retries.max(1); // Whom it asks first may be gone for good.
         clients.spec.until_s = until.since(Instant::ZERO).as_secs_f64();
         clients.is_next_due = false; // What the others would have asked next is asked no more.
         self.ask_later();
