@@ -57,6 +57,9 @@ pub struct SiteOptions {
     pub small_disks: bool,
     /// Whether the nodes are to find out who is alive by plain time-outs.
     pub plain_timeouts: bool,
+    /// The rate of every host's link, each way, from before its node starts until the network is healed; `None`: as fast as the machine is.
+    /// Loopback has none.
+    pub link_bits_per_s: Option<u64>,
     /// Where the nodes' logs and event files are kept at the end; a mesh that follows writes over them.
     pub logs: Option<PathBuf>,
     /// Set by Ctrl-C: whatever waits ends with [`LabError::Interrupted`].
@@ -104,6 +107,9 @@ impl Site {
     pub fn of(mut devices: Vec<NodeOptions>, options: SiteOptions) -> Result<Self, LabError> {
         leftovers::sweep();
         let ground = Ground::new(options.ground, devices.len())?;
+        if let (Some(hosts), Some(rate)) = (ground.hosts(), options.link_bits_per_s) {
+            (0..devices.len()).try_for_each(|host| hosts.limit_rate(host, Some(rate)))?;
+        }
         let mut mesh = Mesh::in_folder(&leftovers::folder_prefix(), &options.service.binary)?;
         let (mut logs, mut disks) = (Vec::new(), Vec::new());
         for (node, device) in devices.iter_mut().enumerate() {

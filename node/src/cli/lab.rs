@@ -205,6 +205,7 @@ impl SiteArgs {
             small_disks: false,
             logs: self.logs.clone(),
             plain_timeouts: false,
+            link_bits_per_s: None,
             interrupted: interrupt.flag(),
             say: Arc::new(|text| eprintln!("{text}")),
         })

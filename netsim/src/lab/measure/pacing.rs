@@ -52,12 +52,10 @@ pub(super) fn measure(options: &SiteOptions, trials: &Trials) -> Result<Measured
         flags: ["--link-bits-per-s".to_owned(), LINK_BITS_PER_S.to_string()].to_vec(),
         ..NodeOptions::named(&format!("device-{}", node + 1))
     };
-    let options = SiteOptions { nodes: NODES, service, ..options.clone() };
+    // From the start: what a node has learned of a link is of no use once another rate is set.
+    let options = SiteOptions { nodes: NODES, service, link_bits_per_s: Some(LINK_BITS_PER_S), ..options.clone() };
     let mut site = Site::of((0..NODES).map(device).collect(), options)?;
     site.rest()?;
-    if let Some(hosts) = site.ground().hosts() {
-        (0..NODES).try_for_each(|host| hosts.limit_rate(host, Some(LINK_BITS_PER_S)))?;
-    }
     site.say(&format!("pacing for {} s without, and as long with a bundle on its way", trials.pacing.as_secs()));
     let load = start_load(&site)?;
     watch(&mut site, &load, WARM_UP)?;
