@@ -86,7 +86,7 @@ bugs! {
     AnswerTwice = "answer-twice",
     /// A request that comes to its deadline without enough parts is dropped without a word.
     NeverAnswer = "never-answer",
-    /// A plan of the epoch that is adopted already is adopted once more.
+    /// A new plan has the epoch of the one before, and is adopted all the same.
     AcceptEqualEpoch = "accept-equal-epoch",
     /// What a plan changes is applied to whatever plan is known, and what comes out is not checked.
     ChangeAnyPlan = "change-any-plan",
@@ -96,8 +96,6 @@ bugs! {
     DiscardNeeded = "discard-needed",
     /// A message that comes too late counts as much as one that nobody sound sends.
     BlameTheLate = "blame-the-late",
-    /// A change of a plan that does not fit counts as much as a message that nobody sound sends.
-    BlameTheTeller = "blame-the-teller",
     /// Requests are counted from one, so that a copy of this device takes answers to its requests for its own.
     CountFromOne = "count-from-one",
     /// A student's file that could not be loaded is still told of once the plan has moved on.

@@ -89,8 +89,8 @@ impl Checker {
     pub fn new(models: &[Arc<Model>], bounds: Bounds) -> Self {
         let invariants: Vec<Box<dyn Invariant>> = vec![
             Box::new(counters_never_fall::CountersNeverFall::default()),
-            Box::new(epochs_are_unique::EpochsAreUnique::default()),
             Box::new(plans_only_grow::PlansOnlyGrow::default()),
+            Box::new(epochs_are_unique::EpochsAreUnique::default()),
             Box::new(plans_are_sound::PlansAreSound::new(models)),
             Box::new(answers_are_true::AnswersAreTrue::new(models)),
             Box::new(one_outcome_each::OneOutcomeEach::default()),

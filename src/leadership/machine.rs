@@ -446,7 +446,8 @@ impl Leadership {
         if ours.is_some_and(|p| p.bundle == bundle && draft.says_the_same_as(p)) {
             return;
         }
-        let sequence = ours.map_or(0, |p| p.epoch.sequence).saturating_add(1);
+        let step = u64::from(ours.is_none() || !self.config.bugs.has(Bug::AcceptEqualEpoch));
+        let sequence = ours.map_or(0, |p| p.epoch.sequence).saturating_add(step);
         let epoch = Epoch { term: claim.term, leader: self.me, sequence };
         let moved = draft.moved_from(greatest);
         let Draft { groups, feasible, reasons } = draft;

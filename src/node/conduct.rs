@@ -117,12 +117,10 @@ impl Node {
     pub(super) fn refusals(&self) -> Refusals {
         let (membership, leadership) = (self.membership.counters(), self.leadership.counters());
         let coordinator = self.coordinator.counters();
-        let bugs = self.conduct.bugs;
-        let late = if bugs.has(Bug::BlameTheLate) { coordinator.late } else { 0 };
-        let misfits = if bugs.has(Bug::BlameTheTeller) { leadership.changes_refused } else { 0 };
+        let late = if self.conduct.bugs.has(Bug::BlameTheLate) { coordinator.late } else { 0 };
         Refusals([
             membership.messages_refused,
-            leadership.plans_malformed + misfits,
+            leadership.plans_malformed,
             leadership.term_jumps_refused,
             coordinator.bad_answers + late,
             coordinator.unexpected + self.replicas.counters().unexpected,
