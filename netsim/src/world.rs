@@ -290,6 +290,7 @@ impl World {
                 self.apply(&fault);
             }
             Event::Starve { host, time, stall } => self.starve_on(host, time, stall),
+            Event::Drained { host } => self.tell_impaired(host),
             // A link that flaps is put right with all else.
             Event::Link { host, up } => self.set_link(host, up || self.is_calm),
             Event::Pulse { batch } => self.pulse(batch),

@@ -44,6 +44,8 @@ pub(super) enum Event {
     Scheduled { line: usize },
     /// A host that starves for the so-manieth time stands still, or goes on.
     Starve { host: HostId, time: u64, stall: bool },
+    /// What was sent over a link while it was slow has left it.
+    Drained { host: HostId },
     /// A flapping link goes down or up.
     Link { host: HostId, up: bool },
     /// The views and queues of some hosts are looked at.
@@ -83,6 +85,7 @@ impl Event {
             | Self::Patience { .. }
             | Self::Scheduled { .. }
             | Self::Starve { .. }
+            | Self::Drained { .. }
             | Self::Link { .. }
             | Self::Pulse { .. } => None,
         }

@@ -232,7 +232,9 @@ impl World {
     }
 
     fn clog(&mut self, host: HostId, factor: f64) {
-        self.network.clog(host, factor);
+        if let Some(drained) = self.network.clog(self.now, host, factor) {
+            self.queue.push(drained, Event::Drained { host });
+        }
         self.tell_impaired(host);
     }
 
@@ -247,9 +249,9 @@ impl World {
         self.tell_disk(host);
     }
 
-    fn tell_impaired(&mut self, host: HostId) {
+    pub(super) fn tell_impaired(&mut self, host: HostId) {
         let full = self.host(host).disk.full;
-        let impaired = full || self.network.is_clogged(host) || self.starving.contains_key(&host);
+        let impaired = full || self.network.is_clogged(self.now, host) || self.starving.contains_key(&host);
         self.tell(Fact::Impaired { host, impaired });
     }
 

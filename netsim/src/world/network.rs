@@ -111,6 +111,8 @@ pub(super) struct Network {
     down: BTreeSet<HostId>,
     /// Of each host: how many times slower its link is.
     clogs: BTreeMap<HostId, f64>,
+    /// Until when what was sent over a link that was slow takes to leave it.
+    draining: BTreeMap<HostId, Instant>,
     /// Each host's link is busy until then with what leaves, and with what comes.
     busy: Vec<Instant>,
     busy_in: Vec<Instant>,
@@ -132,6 +134,7 @@ impl Network {
             cuts: BTreeSet::new(),
             down: BTreeSet::new(),
             clogs: BTreeMap::new(),
+            draining: BTreeMap::new(),
             busy: vec![Instant::ZERO; hosts],
             busy_in: vec![Instant::ZERO; hosts],
             backlogs: BTreeMap::new(),
@@ -184,16 +187,20 @@ impl Network {
         &self.cuts
     }
 
-    pub(super) fn clog(&mut self, host: HostId, factor: f64) {
+    /// Makes a host's link slower, or as quick as ever again: then says until when what was sent meanwhile takes to leave it.
+    pub(super) fn clog(&mut self, now: Instant, host: HostId, factor: f64) -> Option<Instant> {
         if factor > 1.0 {
             self.clogs.insert(host, factor);
-        } else {
-            self.clogs.remove(&host);
+            return None;
         }
+        self.clogs.remove(&host)?;
+        let until = self.busy[index(host)].max(self.busy_in[index(host)]);
+        self.draining.insert(host, until);
+        (until > now).then_some(until)
     }
 
-    pub(super) fn is_clogged(&self, host: HostId) -> bool {
-        self.clogs.contains_key(&host)
+    pub(super) fn is_clogged(&self, now: Instant, host: HostId) -> bool {
+        self.clogs.contains_key(&host) || self.draining.get(&host).is_some_and(|until| *until > now)
     }
 
     /// One way, once.
@@ -379,6 +386,17 @@ mod tests {
             .map(|_| arrives(&network.send(Instant::ZERO, (A, B), Lane::Inference, kilobyte, (A, 8000.0))))
             .collect();
         assert_eq!(times, [1, 2, 3].map(|s| Instant::ZERO + Duration::from_secs(s)));
+    }
+
+    #[test]
+    fn a_link_that_was_slow_is_clogged_until_what_was_sent_over_it_has_left() {
+        let mut network = network(NetworkSpec::default());
+        let at = |s| Instant::ZERO + Duration::from_secs(s);
+        assert_eq!(network.clog(at(0), A, 10.0), None);
+        network.send(at(0), (A, B), Lane::Bulk, Bytes { header: 0, blob: 1000 }, (A, 8000.0));
+        assert_eq!(network.clog(at(1), A, 1.0), Some(at(10)));
+        assert!(network.is_clogged(at(9), A) && !network.is_clogged(at(10), A));
+        assert_eq!(network.clog(at(11), A, 1.0), None, "it was not slow");
     }
 
     #[test]
