@@ -109,7 +109,13 @@ impl World {
 
     fn drain(&mut self, host: HostId) {
         self.tell(Fact::Leaving { host });
-        self.input(host, Input::Drain);
+        let life = self.host(host).life;
+        let drain = Event::Result { host, life, input: Box::new(Input::Drain) };
+        if self.host(host).paused {
+            self.host_mut(host).deferred.push_back(drain);
+        } else {
+            self.happen(drain);
+        }
     }
 
     pub(super) fn pause(&mut self, host: HostId) {

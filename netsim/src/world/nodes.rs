@@ -109,10 +109,11 @@ impl World {
         self.clients_lose(host);
     }
 
-    /// Gives a bundle to a node, as `rocoin deploy` does; a full disk takes none.
+    /// Gives a bundle to a node, as `rocoin deploy` does; a full disk takes none, nor does a node that stands still.
     pub(super) fn deploy(&mut self, host: HostId, which: usize) {
         let Some(model) = self.models.get(which).cloned() else { return };
-        if !self.host(host).is_running() || self.host(host).disk.full {
+        let h = self.host(host);
+        if !h.is_running() || h.paused || h.disk.full {
             return;
         }
         let artifacts = model.artifacts().iter().map(|(digest, blob)| (*digest, blob.clone()));
