@@ -26,11 +26,9 @@ const fn stated(bug: Bug) -> Option<(&'static str, u64)> {
         Bug::NeverRefute => ("nobody-live-is-held-down", 10),
         Bug::NeverYield => ("calm-meshes-agree", 20),
         Bug::PlanWithDown | Bug::IgnoreMemory => ("plans-are-sound", 10),
-        Bug::CompareTermsOnly | Bug::ReuseGeneration | Bug::ForgetPlan | Bug::ForgetDeployment => {
-            ("counters-never-fall", 10)
-        }
+        Bug::ReuseGeneration | Bug::ForgetPlan | Bug::ForgetDeployment => ("counters-never-fall", 10),
         Bug::SkipSync => ("counters-never-fall", 20),
-        Bug::AdoptUnwritten => ("counters-never-fall", 40),
+        Bug::AdoptUnwritten | Bug::CompareTermsOnly => ("counters-never-fall", 40),
         Bug::UnloadEarly => ("replaced-before-unloaded", 20),
         Bug::SkipHash => ("only-true-bytes-are-stored", 80),
         Bug::NoDeadline => ("one-outcome-each", 20),
@@ -43,7 +41,7 @@ const fn stated(bug: Bug) -> Option<(&'static str, u64)> {
         Bug::NeverAnswer => ("one-outcome-each", 20),
         Bug::AcceptEqualEpoch => ("plans-only-grow", 20),
         Bug::ChangeAnyPlan => ("epochs-are-unique", 80),
-        Bug::NeverClaimAgain => ("recovers", 200),
+        Bug::NeverClaimAgain => ("recovers", 400),
         Bug::DiscardNeeded => ("students-survive", 40),
         Bug::BlameTheLate => ("nobody-sound-is-cut-off", 80),
     })
