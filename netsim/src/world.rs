@@ -80,7 +80,7 @@ pub struct Setup {
 /// How a host starves.
 #[derive(Debug, Clone, Copy)]
 struct Starving {
-    /// The so-manieth time that any host does: what was due for it earlier is over.
+    /// Which starvation this is, counted over all hosts: what was due in an earlier one is over.
     time: u64,
     /// How long it stalls at most.
     stall: Duration,

@@ -115,11 +115,6 @@ fn ask_of(client: ClientId) -> (AskId, u32) {
 }
 
 impl World {
-    /// Whether the clients will ask no more and have no open request.
-    pub fn clients_are_done(&self) -> bool {
-        self.clients.open.is_empty()
-    }
-
     /// From now on there is one client, that asks the next request a while after the last is over, is so patient at least, and turns to
     /// another node once at least.
     pub(crate) fn set_single_client(&mut self, rate_per_s: f64, deadline_s: f64, until: Instant) {

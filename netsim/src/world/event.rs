@@ -42,7 +42,7 @@ pub(super) enum Event {
     Patience { ask: AskId, tries: u32 },
     /// A line of the schedule is due.
     Scheduled { line: usize },
-    /// A host that starves for the so-manieth time stands still, or goes on.
+    /// A host stands still, or goes on, in the n-th starvation of all.
     Starve { host: HostId, time: u64, stall: bool },
     /// What was sent over a link while it was slow has left it.
     Drained { host: HostId },

@@ -1,7 +1,7 @@
-//! Who can reach whom, how long it takes, and which connections stand.
+//! Who can reach whom, and how long it takes.
 //!
 //! A connection behaves as TCP does: what is lost is sent again later and holds up what follows in its lane; what is sent
-//! into a cut waits for its end; a cut that lasts longer than [`NetworkSpec::break_after`] ends the connection for both. On
+//! into a cut waits for its end; a cut that lasts longer than [`NetworkSpec::break_after_s`] ends the connection for both. On
 //! top of that a scenario may drop, double and reorder messages, as full queues and reopened streams do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
