@@ -1,6 +1,7 @@
 //! Data sets, teachers, the student zoo, distillation, ONNX export and evaluation: everything about models that is not the protocol.
 //!
-//! A node needs two modules: [`bundle_dir`] opens and verifies a bundle, and [`session`] runs its students (it alone knows tract).
+//! A node needs two modules: [`bundle_dir`] opens and verifies a bundle, and [`session`] runs its students (it alone knows tract). A third,
+//! [`onnx_file`], writes the network that calibrates a device.
 //! Making a bundle needs the rest: [`data`] and [`teacher`] read what a user brings, `zoo` is the students' topology and export, `train`
 //! trains one student and the head over all of them, `kernels` makes that quick on a CPU, [`evaluate`] says how good all are together,
 //! and `distill` is the way from one end to the other. `zoo`, `train`, `kernels` and `distill` are the feature `distill`, which brings burn.
@@ -11,6 +12,7 @@ pub mod bundle_dir;
 pub mod data;
 pub mod evaluate;
 pub mod npy;
+pub mod onnx_file;
 pub mod session;
 pub mod teacher;
 
@@ -22,6 +24,3 @@ pub mod kernels;
 pub mod train;
 #[cfg(feature = "distill")]
 pub mod zoo;
-
-#[cfg(test)]
-mod tiny_onnx;

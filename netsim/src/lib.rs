@@ -15,6 +15,7 @@ pub mod history;
 pub mod invariant;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 pub mod lab;
+mod manifest;
 pub mod model;
 pub mod physics;
 pub mod picture;

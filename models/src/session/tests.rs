@@ -1,9 +1,9 @@
 use super::*;
-use crate::tiny_onnx::TinyOnnx;
+use crate::onnx_file::OnnxFile;
 
 /// `y = relu(x · 2 + 1)` for `[1,2,2]`.
-fn scaled() -> TinyOnnx {
-    TinyOnnx::default()
+fn scaled() -> OnnxFile {
+    OnnxFile::new("tiny")
         .input("x", &[0, 1, 2, 2])
         .weights("two", &[1], &[2.0])
         .weights("one", &[1], &[1.0])
@@ -46,7 +46,7 @@ fn an_image_of_another_length_is_refused() {
 
 #[test]
 fn operators_that_cannot_be_run_are_named() {
-    let strange = TinyOnnx::default()
+    let strange = OnnxFile::new("tiny")
         .input("x", &[0, 1, 2, 2])
         .node("Zauber", &["x"], "a", &[])
         .node("Abra", &["a"], "y", &[])
@@ -65,7 +65,7 @@ fn what_is_no_onnx_is_refused_as_such() {
 
 #[test]
 fn two_inputs_are_one_too_many() {
-    let two = TinyOnnx::default()
+    let two = OnnxFile::new("tiny")
         .input("x", &[0, 1])
         .input("z", &[0, 1])
         .node("Add", &["x", "z"], "y", &[])
@@ -76,7 +76,7 @@ fn two_inputs_are_one_too_many() {
 
 #[test]
 fn a_network_for_another_shape_says_so() {
-    let narrow = TinyOnnx::default()
+    let narrow = OnnxFile::new("tiny")
         .input("x", &[0, 3])
         .weights("w", &[3, 2], &[0.0; 6])
         .node("MatMul", &["x", "w"], "y", &[])

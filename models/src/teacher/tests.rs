@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::tiny_onnx::{Attribute, TinyOnnx};
+use crate::onnx_file::{Attribute, OnnxFile};
 
 const SHAPE: [usize; 3] = [2, 4, 6];
 const FILTERS: usize = 3;
@@ -17,19 +17,19 @@ fn weights(count: usize) -> Vec<f32> {
 }
 
 /// `features` (`[1,2,4,6]`) → convolution and ReLU → `map`.
-fn body(onnx: TinyOnnx, features: &str) -> TinyOnnx {
+fn body(onnx: OnnxFile, features: &str) -> OnnxFile {
     onnx.weights("kernel", &[3, 2, 3, 3], &weights(54))
         .node("Conv", &[features, "kernel"], "convolved", &[Attribute::Ints("pads", &[1, 1, 1, 1])])
         .node("Relu", &["convolved"], "map", &[])
 }
 
 /// `pooled` (`[1,3]`) → `scores`.
-fn classifier(onnx: TinyOnnx, pooled: &str) -> TinyOnnx {
+fn classifier(onnx: OnnxFile, pooled: &str) -> OnnxFile {
     onnx.weights("w", &[3, 4], &weights(12)).node("MatMul", &[pooled, "w"], "scores", &[])
 }
 
-fn channels_first() -> TinyOnnx {
-    let onnx = body(TinyOnnx::default().input("picture", &[0, 2, 4, 6]), "picture");
+fn channels_first() -> OnnxFile {
+    let onnx = body(OnnxFile::new("tiny").input("picture", &[0, 2, 4, 6]), "picture");
     let pooled = onnx
         .node(
             "MaxPool",
@@ -43,8 +43,8 @@ fn channels_first() -> TinyOnnx {
 }
 
 /// The same function of the image, as an exporter from a channels-last framework writes it; pooled without the maximum.
-fn channels_last() -> TinyOnnx {
-    let onnx = TinyOnnx::default().input("input_1:0", &[0, 4, 6, 2]);
+fn channels_last() -> OnnxFile {
+    let onnx = OnnxFile::new("tiny").input("input_1:0", &[0, 4, 6, 2]);
     let onnx = onnx.node("Transpose", &["input_1:0"], "first", &[Attribute::Ints("perm", &[0, 3, 1, 2])]);
     let onnx = body(onnx, "first").node("Transpose", &["map"], "last", &[Attribute::Ints("perm", &[0, 2, 3, 1])]).node(
         "ReduceMean",
@@ -55,19 +55,19 @@ fn channels_last() -> TinyOnnx {
     classifier(onnx, "flat")
 }
 
-fn with_scores(onnx: TinyOnnx) -> TinyOnnx {
+fn with_scores(onnx: OnnxFile) -> OnnxFile {
     onnx.output("scores", &[0, 4])
 }
 
 /// A file that lives as long as its folder.
-fn file(onnx: &TinyOnnx) -> (TempDir, std::path::PathBuf) {
+fn file(onnx: &OnnxFile) -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("teacher.onnx");
     std::fs::write(&path, onnx.bytes()).unwrap();
     (folder, path)
 }
 
-fn open(onnx: &TinyOnnx, shape: &[usize], options: &TeacherOptions) -> Result<Teacher, TeacherError> {
+fn open(onnx: &OnnxFile, shape: &[usize], options: &TeacherOptions) -> Result<Teacher, TeacherError> {
     let (_folder, path) = file(onnx);
     Teacher::open(&path, shape, options)
 }
@@ -102,7 +102,7 @@ fn a_map_named_after_its_transpose_comes_out_filters_first() {
 
 #[test]
 fn a_series_is_taken_with_rank_three() {
-    let onnx = TinyOnnx::default()
+    let onnx = OnnxFile::new("tiny")
         .input("x", &[0, 2, 10])
         .weights("kernel", &[3, 2, 3], &weights(18))
         .node("Conv", &["x", "kernel"], "convolved", &[])
@@ -156,7 +156,7 @@ fn preprocessing_is_applied_channel_by_channel() {
 
 #[test]
 fn a_network_without_feature_map_lists_what_could_be_named() {
-    let onnx = TinyOnnx::default()
+    let onnx = OnnxFile::new("tiny")
         .input("x", &[0, 2, 4, 6])
         .node("Tanh", &["x"], "squashed", &[])
         .node("Flatten", &["squashed"], "flat", &[Attribute::Int("axis", 1)])
@@ -189,7 +189,7 @@ fn images_of_another_shape_are_refused_with_both_shapes() {
 
 #[test]
 fn what_gives_no_scores_is_no_classifier() {
-    let onnx = body(TinyOnnx::default().input("x", &[0, 2, 4, 6]), "x").output("map", &[0, 3, 4, 6]);
+    let onnx = body(OnnxFile::new("tiny").input("x", &[0, 2, 4, 6]), "x").output("map", &[0, 3, 4, 6]);
     let error = open(&onnx, &SHAPE, &TeacherOptions::default()).unwrap_err();
     assert!(matches!(error, TeacherError::NoScores { .. }), "{error}");
 }

@@ -1,26 +1,23 @@
 //! A bundle whose students cost next to nothing to run: for measurements of all that is not the student. How long a run takes is then
 //! what the devices are told to pretend, and no run keeps another from a core.
 
-mod onnx;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use rocoin::bundle::{
-    Combination, DataCard, InputSpec, Manifest, Merge, Part, Preprocess, SCHEMA, StudentCard, StudentRef, TeacherCard,
-};
+use rocoin::bundle::{Combination, Manifest, Part, StudentCard};
 use rocoin::id::{Digest, PartId};
+use rocoin_models::onnx_file::OnnxFile;
 use tempfile::TempDir;
 
 use super::{LabError, Service, leftovers};
 use crate::harness::Images;
+use crate::manifest::{MadeUpManifest, PRECISION, student_ref};
 
 /// As the images of the ready-made bundle.
 const SHAPE: [usize; 3] = [1, 28, 28];
 const CLASSES: u16 = 10;
 /// Of every student; the model's name, too.
 const ARCH: &str = "made-up";
-const PRECISION: &str = "f32";
 /// Of one student, in a device's memory.
 const MEMORY_BYTES: u64 = 64 << 10;
 /// Test images that it claims to have seen.
@@ -79,7 +76,7 @@ impl MadeUp {
         let weight = |class: u16| f32::from(class) + f32::from(part) / f32::from(self.parts);
         let weights: Vec<f32> = (0..CLASSES).map(weight).collect();
         let head = format!("version {} part {part} ", self.version);
-        let bare = onnx::network(SHAPE, &weights, &head).len();
+        let bare = network(&weights, &head).len();
         // It is as hard to compress as weights are, in case somebody tries.
         let mut state = (u64::from(self.version) << 32) | (u64::from(part) + 1);
         let mut letter = || {
@@ -89,7 +86,7 @@ impl MadeUp {
             char::from(b'0' + state.to_le_bytes()[3] % 64)
         };
         let rest: String = (bare..self.file_bytes).map(|_| letter()).collect();
-        onnx::network(SHAPE, &weights, &(head + &rest))
+        network(&weights, &(head + &rest))
     }
 
     fn card(&self, part: u16, file: &[u8]) -> StudentCard {
@@ -106,39 +103,35 @@ impl MadeUp {
     }
 
     fn manifest(&self, parts: Vec<Part>) -> Manifest {
-        Manifest {
-            schema: SCHEMA.to_owned(),
-            name: ARCH.to_owned(),
-            version: self.version.to_string(),
-            classes: CLASSES.into(),
-            labels: (0..CLASSES).map(|class| format!("class {class}")).collect(),
-            input: InputSpec {
-                name: "image".to_owned(),
-                shape: SHAPE.to_vec(),
-                dtype: "FP32".to_owned(),
-                preprocess: Preprocess { scale: 1.0, mean: vec![0.0], std: vec![1.0] },
-            },
-            teacher: TeacherCard { sha256: String::new(), accuracy: 0.99 },
-            data: DataCard { name: ARCH.to_owned(), sha256: String::new() },
-            accuracy: accuracies(parts.len()),
-            parts,
-            merge: Merge { kind: "sum".to_owned(), bias: vec![0.0; CLASSES.into()] },
-            training: serde_json::Value::Null,
-        }
+        let (version, accuracy) = (self.version.to_string(), accuracies(self.parts));
+        MadeUpManifest { name: ARCH, version, shape: SHAPE, classes: CLASSES.into(), parts, accuracy }.into()
     }
 }
 
+/// The least network that answers: the mean of the image's first channel, weighed for each class. `note` is kept in its file, and makes it as
+/// long as one likes.
+fn network(weights: &[f32], note: &str) -> Vec<u8> {
+    let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+    let (classes, [channels, height, width]) = (length(weights.len()), SHAPE.map(length));
+    let others = vec![0.0; SHAPE[0] - 1];
+    let values: Vec<f32> = weights.iter().flat_map(|weight| [*weight].into_iter().chain(others.clone())).collect();
+    OnnxFile::new(ARCH)
+        .note(note)
+        .node("GlobalAveragePool", &["image"], "mean", &[])
+        .node("Conv", &["mean", "weights"], "weighed", &[])
+        .node("Flatten", &["weighed"], "logits", &[])
+        .weights("weights", &[classes, channels, 1, 1], &values)
+        .input("image", &[1, channels, height, width])
+        .output("logits", &[1, classes])
+        .bytes()
+}
+
 /// Grows with the parts, as accuracies do.
-fn accuracies(parts: usize) -> Vec<Combination> {
+fn accuracies(parts: u16) -> Vec<Combination> {
     let combination = |present: usize| {
         let held = (0..parts).filter(|part| present >> part & 1 == 1);
-        let student = |part: usize| StudentRef {
-            part: PartId(u16::try_from(part).unwrap_or(u16::MAX)),
-            arch: ARCH.to_owned(),
-            precision: PRECISION.to_owned(),
-        };
-        let students: Vec<_> = held.map(student).collect();
-        let accuracy = 0.1 + 0.8 * students.len() as f64 / parts as f64;
+        let students: Vec<_> = held.map(|part| student_ref(part, ARCH)).collect();
+        let accuracy = 0.1 + 0.8 * students.len() as f64 / f64::from(parts);
         Combination { students, accuracy, samples: SAMPLES }
     };
     (0..1 << parts).map(combination).collect()

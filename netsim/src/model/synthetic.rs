@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use rocoin::blob::Blob;
-use rocoin::bundle::{
-    Combination, DataCard, InputSpec, Manifest, Merge, Part, Preprocess, SCHEMA, StudentCard, StudentRef, TeacherCard,
-};
+use rocoin::bundle::{Combination, Manifest, Part, StudentCard};
 use rocoin::id::{Digest, PartId};
 
 use super::Model;
+use crate::manifest::{MadeUpManifest, PRECISION, student_ref};
 use crate::random::Random;
 
 const CLASSES: usize = 4;
@@ -41,7 +40,7 @@ fn card(part: u16, arch: &str, flops: u64, digest: Digest, bytes: usize) -> Stud
     let bytes = bytes as u64;
     StudentCard {
         arch: arch.to_owned(),
-        precision: "f32".to_owned(),
+        precision: PRECISION.to_owned(),
         file: format!("part{part}-{arch}.onnx"),
         sha256: digest.to_string(),
         bytes,
@@ -65,25 +64,15 @@ fn answers(labels: &[u16], size: usize, random: &mut Random) -> Vec<f32> {
 }
 
 fn manifest(variant: u64, parts: u16, cards: Vec<Part>) -> Manifest {
-    Manifest {
-        schema: SCHEMA.to_owned(),
-        name: "synthetic".to_owned(),
+    let made_up = MadeUpManifest {
+        name: "synthetic",
         version: (variant + 1).to_string(),
+        shape: [1, 4, 4],
         classes: CLASSES,
-        labels: (0..CLASSES).map(|class| format!("class {class}")).collect(),
-        input: InputSpec {
-            name: "image".to_owned(),
-            shape: vec![1, 4, 4],
-            dtype: "FP32".to_owned(),
-            preprocess: Preprocess { scale: 1.0, mean: vec![0.0], std: vec![1.0] },
-        },
-        teacher: TeacherCard { sha256: String::new(), accuracy: 0.99 },
-        data: DataCard { name: "synthetic".to_owned(), sha256: String::new() },
         parts: cards,
-        merge: Merge { kind: "sum".to_owned(), bias: vec![0.0; CLASSES] },
         accuracy: accuracies(parts),
-        training: serde_json::Value::Null,
-    }
+    };
+    made_up.into()
 }
 
 /// Grows with the parts and their sizes, as accuracies do.
@@ -93,11 +82,7 @@ fn accuracies(parts: u16) -> Vec<Combination> {
         let choice = |part: u16| n / choices.pow(u32::from(part)) % choices;
         let students: Vec<_> = (0..parts)
             .filter(|part| choice(*part) > 0)
-            .map(|part| StudentRef {
-                part: PartId(part),
-                arch: SIZES[choice(part) - 1].0.to_owned(),
-                precision: "f32".to_owned(),
-            })
+            .map(|part| student_ref(part, SIZES[choice(part) - 1].0))
             .collect();
         let large = (0..parts).filter(|part| choice(*part) > 1).count();
         let share = (students.len() as f64 + 0.1 * large as f64) / (1.1 * f64::from(parts));

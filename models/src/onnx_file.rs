@@ -1,21 +1,42 @@
-//! Small ONNX files for tests, encoded by hand: protobuf is a list of numbered fields.
+//! Small ONNX files, written by hand after the messages of onnx.proto3: protobuf is a list of numbered fields. For the network that calibrates a
+//! device, students that cost nothing, and tests.
 
-/// A network being described; [`TinyOnnx::bytes`] is its file.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct TinyOnnx {
+/// The version of the operators that files ask for.
+const OPERATORS: u64 = 17;
+
+/// A network being described; [`OnnxFile::bytes`] is its file.
+#[derive(Debug, Clone)]
+pub struct OnnxFile {
+    name: String,
+    note: String,
     graph: Vec<u8>,
 }
 
 /// An attribute of an operator.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Attribute<'a> {
+pub enum Attribute<'a> {
+    /// One number.
     Int(&'a str, i64),
+    /// A list of numbers.
     Ints(&'a str, &'a [i64]),
 }
 
-impl TinyOnnx {
+impl OnnxFile {
+    /// A graph of that name, without anything in it.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), note: String::new(), graph: Vec::new() }
+    }
+
+    /// Words that go with the file, as its documentation.
+    #[must_use]
+    pub fn note(mut self, note: &str) -> Self {
+        note.clone_into(&mut self.note);
+        self
+    }
+
     /// Adds an operator.
-    pub(crate) fn node(mut self, op: &str, inputs: &[&str], output: &str, attributes: &[Attribute<'_>]) -> Self {
+    #[must_use]
+    pub fn node(mut self, op: &str, inputs: &[&str], output: &str, attributes: &[Attribute<'_>]) -> Self {
         let mut node = Vec::new();
         inputs.iter().for_each(|input| field(&mut node, 1, input.as_bytes()));
         field(&mut node, 2, output.as_bytes());
@@ -26,31 +47,37 @@ impl TinyOnnx {
     }
 
     /// Adds a constant of floats.
-    pub(crate) fn weights(self, name: &str, shape: &[i64], values: &[f32]) -> Self {
+    #[must_use]
+    pub fn weights(self, name: &str, shape: &[i64], values: &[f32]) -> Self {
         self.constant(name, shape, 1, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
     }
 
     /// Adds an input of floats; 0 is a dynamic axis.
-    pub(crate) fn input(mut self, name: &str, shape: &[i64]) -> Self {
+    #[must_use]
+    pub fn input(mut self, name: &str, shape: &[i64]) -> Self {
         field(&mut self.graph, 11, &value_info(name, shape));
         self
     }
 
     /// Adds an output of floats; 0 is a dynamic axis.
-    pub(crate) fn output(mut self, name: &str, shape: &[i64]) -> Self {
+    #[must_use]
+    pub fn output(mut self, name: &str, shape: &[i64]) -> Self {
         field(&mut self.graph, 12, &value_info(name, shape));
         self
     }
 
     /// The file.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let mut model = Vec::new();
         number(&mut model, 1, 8);
+        if !self.note.is_empty() {
+            field(&mut model, 6, self.note.as_bytes());
+        }
         let mut graph = self.graph.clone();
-        field(&mut graph, 2, b"tiny");
+        field(&mut graph, 2, self.name.as_bytes());
         field(&mut model, 7, &graph);
         let mut opset = Vec::new();
-        number(&mut opset, 2, 17);
+        number(&mut opset, 2, OPERATORS);
         field(&mut model, 8, &opset);
         model
     }
