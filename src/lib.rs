@@ -106,6 +106,7 @@ pub mod leadership;
 pub mod membership;
 pub mod node;
 pub mod planner;
+pub mod queue;
 mod shared;
 pub mod time;
 pub mod wire;

@@ -2,13 +2,12 @@
 //! its seed and the other seeds go on.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rocoin::time::Instant;
 
-use crate::fact::{Entry, Fact};
-use crate::invariant::{RECENT_MAX, Violation};
+use crate::fact::Entry;
+use crate::invariant::{Recent, Violation};
 use crate::run::{Report, Tally, Traffic};
 
 /// What a panic breaks.
@@ -28,33 +27,23 @@ pub fn caught(record: &mut dyn FnMut(&Entry), run: impl FnOnce(&mut dyn FnMut(&E
 }
 
 /// How far a run got.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Last {
     at: Instant,
-    recent: VecDeque<Entry>,
-}
-
-impl Default for Last {
-    fn default() -> Self {
-        Self { at: Instant::ZERO, recent: VecDeque::with_capacity(RECENT_MAX) }
-    }
+    recent: Recent,
 }
 
 impl Last {
     fn observe(&mut self, entry: &Entry) {
         self.at = entry.at;
-        if matches!(entry.fact, Fact::Load { .. } | Fact::View { .. }) {
-            return;
+        if Recent::shows(entry) {
+            self.recent.observe(entry.clone());
         }
-        if self.recent.len() == RECENT_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(entry.clone());
     }
 
     fn report(self, message: &str) -> Report {
         let evidence = format!("panicked: {message}");
-        let recent = self.recent.into();
+        let recent = self.recent.entries();
         Report {
             violation: Some(Violation { invariant: NO_PANIC, evidence, at: self.at, recent }),
             tally: Tally::default(),
@@ -78,6 +67,7 @@ mod tests {
     use rocoin::time::Duration;
 
     use super::*;
+    use crate::invariant::RECENT_MAX;
     use crate::{run, swarm};
 
     #[test]

@@ -6,7 +6,7 @@ use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, PartId, Term};
 use rocoin::inference::Mode;
 use rocoin::leadership::EpochPlan;
 use rocoin::membership::State;
-use rocoin::node::Queue;
+use rocoin::queue::Queue;
 use rocoin::time::{Duration, Instant};
 use serde::Serialize;
 

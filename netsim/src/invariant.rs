@@ -15,6 +15,7 @@ mod plans_are_sound;
 mod plans_only_grow;
 mod queues_are_bounded;
 mod ready_replicas_are_used;
+mod recent;
 mod replaced_before_unloaded;
 mod students_survive;
 mod the_dead_stay_dead;
@@ -23,18 +24,17 @@ mod the_honest_are_not_outvoted;
 #[cfg(test)]
 mod synthetic;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
 use rocoin::time::Instant;
 
-use crate::fact::{Entry, Fact};
+#[cfg(test)]
+pub(crate) use self::recent::RECENT_MAX;
+pub(crate) use self::recent::Recent;
+use crate::fact::Entry;
 use crate::model::Model;
 use crate::physics::Physics;
-
-/// Facts before a violation that are shown with it.
-pub(crate) const RECENT_MAX: usize = 40;
 
 /// Something that must always hold.
 pub trait Invariant: fmt::Debug {
@@ -66,7 +66,7 @@ pub struct Violation {
 pub struct Checker {
     physics: Physics,
     invariants: Vec<Box<dyn Invariant>>,
-    recent: VecDeque<Entry>,
+    recent: Recent,
 }
 
 /// Bounds that some invariants take from the nodes' settings.
@@ -106,7 +106,7 @@ impl Checker {
             Box::new(queues_are_bounded::QueuesAreBounded::new(bounds)),
             Box::new(students_survive::StudentsSurvive::new(models)),
         ];
-        Self { physics: Physics::default(), invariants, recent: VecDeque::new() }
+        Self { physics: Physics::default(), invariants, recent: Recent::default() }
     }
 
     /// The names of all invariants.
@@ -127,12 +127,7 @@ impl Checker {
         self.physics.observe(&entry);
         let physics = &self.physics;
         let broken = self.invariants.iter_mut().find_map(|i| Some((i.name(), i.observe(&entry, physics).err()?)));
-        if !matches!(entry.fact, Fact::Load { .. } | Fact::View { .. }) {
-            self.recent.push_back(entry);
-            if self.recent.len() > RECENT_MAX {
-                self.recent.pop_front();
-            }
-        }
+        self.recent.observe(entry);
         match broken {
             None => Ok(()),
             Some((name, evidence)) => Err(self.violation(name, evidence)),
@@ -141,7 +136,7 @@ impl Checker {
 
     /// A violation as of now.
     pub fn violation(&self, invariant: &'static str, evidence: String) -> Violation {
-        Violation { invariant, evidence, at: self.physics.now(), recent: self.recent.iter().cloned().collect() }
+        Violation { invariant, evidence, at: self.physics.now(), recent: self.recent.entries() }
     }
 }
 

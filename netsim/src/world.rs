@@ -190,6 +190,12 @@ impl World {
             return false;
         };
         self.now = at;
+        self.happen_or_wait(event);
+        true
+    }
+
+    /// Lets something happen now, or when the host that it is put off by goes on.
+    fn happen_or_wait(&mut self, event: Event) {
         if let Some(host) = event.put_off_by()
             && self.host(host).paused
         {
@@ -197,7 +203,6 @@ impl World {
         } else {
             self.happen(event);
         }
-        true
     }
 
     /// What happened since it was asked last.

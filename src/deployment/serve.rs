@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::message::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN};
 use super::window::{Fastest, Window};
 use crate::id::{Digest, NodeId};
-use crate::node::Queue;
+use crate::queue::Queue;
 use crate::time::{Duration, Instant};
 
 /// Pieces of one peer that wait. Beyond it the peer is told to ask another holder. Several times what a peer asks for at once.

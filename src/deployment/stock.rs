@@ -23,7 +23,7 @@ use crate::bundle::Manifest;
 use crate::id::{Digest, NodeId};
 use crate::leadership::EpochPlan;
 use crate::membership::{Deployment, Holding};
-use crate::node::Queue;
+use crate::queue::Queue;
 use crate::time::{Duration, Instant};
 use wants::Want;
 

@@ -23,7 +23,8 @@ use super::{Answer, Disagreement, Event, Message, Mode, Outcome, Refusal, Reques
 use crate::blob::Blob;
 use crate::bugs::Bug;
 use crate::id::{Generation, NodeId, RequestId};
-use crate::node::{ClientId, Queue};
+use crate::node::ClientId;
+use crate::queue::Queue;
 use crate::time::{Duration, Instant};
 use forecast::Forecast;
 pub use interface::{Config, Counters, FailureReason, Input, Output};

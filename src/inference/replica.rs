@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Event, Message, Refusal};
 use crate::blob::Blob;
 use crate::id::{Digest, Epoch, NodeId, RequestId};
-use crate::node::{JobId, Queue};
+use crate::node::JobId;
+use crate::queue::Queue;
 use crate::time::{Duration, Instant};
 pub use interface::{Config, Counters, Input, Output};
 

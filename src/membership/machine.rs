@@ -25,7 +25,7 @@ use super::record::Record;
 use super::suspicion::Ends;
 use super::tombstones::Tombstones;
 use crate::id::{Generation, Incarnation, NodeId};
-use crate::node;
+use crate::queue;
 use crate::time::{Duration, Instant};
 
 /// Members known at a time. When the view is full the one that has been down longest goes; if none is down, a new one
@@ -126,11 +126,11 @@ impl Membership {
     }
 
     /// Its queues, with their bounds.
-    pub fn queues(&self) -> [node::Queue; 3] {
+    pub fn queues(&self) -> [queue::Queue; 3] {
         [
-            node::Queue::new("news", self.queue.len(), QUEUE_MAX),
-            node::Queue::new("probes", self.probes.len(), PROBES_KEPT_MAX),
-            node::Queue::new("probes for others", self.relays.len(), RELAYS_MAX),
+            queue::Queue::new("news", self.queue.len(), QUEUE_MAX),
+            queue::Queue::new("probes", self.probes.len(), PROBES_KEPT_MAX),
+            queue::Queue::new("probes for others", self.relays.len(), RELAYS_MAX),
         ]
     }
 

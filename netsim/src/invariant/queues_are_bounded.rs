@@ -1,6 +1,6 @@
 //! Every queue stays within its bound.
 
-use rocoin::node::Queue;
+use rocoin::queue::Queue;
 
 use super::{Bounds, Invariant};
 use crate::fact::{Entry, Fact};

@@ -110,12 +110,7 @@ impl World {
     fn drain(&mut self, host: HostId) {
         self.tell(Fact::Leaving { host });
         let life = self.host(host).life;
-        let drain = Event::Result { host, life, input: Box::new(Input::Drain) };
-        if self.host(host).paused {
-            self.host_mut(host).deferred.push_back(drain);
-        } else {
-            self.happen(drain);
-        }
+        self.happen_or_wait(Event::Result { host, life, input: Box::new(Input::Drain) });
     }
 
     pub(super) fn pause(&mut self, host: HostId) {
