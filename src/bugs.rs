@@ -94,6 +94,10 @@ bugs! {
     NeverClaimAgain = "never-claim-again",
     /// What is not loaded is deleted from the disk, though the plan's bundle contains it.
     DiscardNeeded = "discard-needed",
+    /// What is not loaded is deleted from the disk, though another bundle was deployed meanwhile and its first copy is here.
+    DiscardWanted = "discard-wanted",
+    /// The second part is asked of nobody.
+    NeverAskPart = "never-ask-part",
     /// A message that comes too late counts as much as one that nobody sound sends.
     BlameTheLate = "blame-the-late",
     /// Requests are counted from one, so that a copy of this device takes answers to its requests for its own.

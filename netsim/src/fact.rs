@@ -182,6 +182,8 @@ pub enum Fact {
         leader: Option<NodeId>,
         /// The sequence of the deployment that is to be served.
         wanted: Option<u64>,
+        /// Its bundle.
+        wanted_bundle: Option<Digest>,
     },
     /// A node adopted a plan, or started with it.
     Adopted {
@@ -246,9 +248,9 @@ pub enum Fact {
     Stored {
         /// Where.
         host: HostId,
-        /// The students of any bundle, damaged files included: a node does not know which are.
-        students: Vec<Digest>,
-        /// All artifacts, manifests too, that are not damaged.
+        /// Students and manifests, damaged files included: a node does not know which are.
+        held: Vec<Digest>,
+        /// Those that are not damaged.
         sound: Vec<Digest>,
     },
     /// A node deletes an artifact from its disk.
@@ -293,6 +295,15 @@ pub enum Fact {
         /// What it said.
         reply: Reply,
     },
+    /// A node learns that a client waits for its answer no longer.
+    Cancelled {
+        /// The request.
+        ask: AskId,
+        /// The coordinator.
+        host: HostId,
+        /// Which try of the request.
+        tries: u32,
+    },
     /// A request is over for its client; the last word about it.
     Over {
         /// The request.
@@ -306,16 +317,18 @@ pub enum Fact {
         /// Whether the class named was right.
         right: bool,
     },
-    /// How full a node's queues are: now and then.
+    /// A node begins to have more to run than it can at once, or has no more so much.
+    Busy {
+        /// Which.
+        host: HostId,
+        /// Whether a run waits for another.
+        busy: bool,
+    },
+    /// How full a node's queues are: now and then, and whenever one is fuller than it may be.
     Load {
         /// Where.
         host: HostId,
-        /// Requests that it coordinates.
-        open_requests: usize,
-        /// Runs that wait.
-        waiting: usize,
-        /// All queues with their bounds, these two included; none where only the two are told.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        /// All of them.
         queues: Vec<Queue>,
     },
     /// What a node holds of all others: now and then.

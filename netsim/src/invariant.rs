@@ -69,24 +69,9 @@ pub struct Checker {
     recent: Recent,
 }
 
-/// Bounds that some invariants take from the nodes' settings.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Requests that a coordinator has open at most.
-    pub open_requests: usize,
-    /// Runs that wait at a replica at most.
-    pub waiting: usize,
-}
-
-impl From<&rocoin::node::Config> for Bounds {
-    fn from(config: &rocoin::node::Config) -> Self {
-        Self { open_requests: config.coordinator.open_requests_max, waiting: config.replica.queue_max }
-    }
-}
-
 impl Checker {
     /// Every invariant, for a mesh that may serve these bundles.
-    pub fn new(models: &[Arc<Model>], bounds: Bounds) -> Self {
+    pub fn new(models: &[Arc<Model>]) -> Self {
         let invariants: Vec<Box<dyn Invariant>> = vec![
             Box::new(counters_never_fall::CountersNeverFall::default()),
             Box::new(plans_only_grow::PlansOnlyGrow::default()),
@@ -103,7 +88,7 @@ impl Checker {
             Box::new(calm_meshes_agree::CalmMeshesAgree::default()),
             Box::new(replaced_before_unloaded::ReplacedBeforeUnloaded::new(models)),
             Box::new(only_true_bytes_are_stored::OnlyTrueBytesAreStored),
-            Box::new(queues_are_bounded::QueuesAreBounded::new(bounds)),
+            Box::new(queues_are_bounded::QueuesAreBounded),
             Box::new(students_survive::StudentsSurvive::new(models)),
         ];
         Self { physics: Physics::default(), invariants, recent: Recent::default() }

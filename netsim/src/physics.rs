@@ -129,6 +129,8 @@ impl Physics {
             | Fact::Deployed { .. }
             | Fact::Asked { .. }
             | Fact::Answered { .. }
+            | Fact::Cancelled { .. }
+            | Fact::Busy { .. }
             | Fact::Over { .. }
             | Fact::Load { .. }
             | Fact::View { .. } => {}

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::fact::{AskId, Entry, Fact, Outcome};
 use crate::fault::Fault;
-use crate::invariant::{Bounds, Checker, Violation};
+use crate::invariant::{Checker, Violation};
 use crate::planned::{Agreement, Planned};
 use crate::world::{Setup, Stats, World};
 
-/// Fresh requests that have to be answered in full, one after the other, before the mesh counts as recovered.
-const FRESH_REQUESTS: usize = 5;
+/// Fresh requests that have to be answered in full, one after the other, before the mesh counts as recovered: one of each node where there
+/// are no more than the latter, and so many at least.
+const FRESH_REQUESTS: (usize, usize) = (5, 12);
 /// While the mesh recovers one client asks, so often at most, 1/s, and waits so long for an answer, s: an overload is over with all else,
 /// and that slow devices take their time is no failure of the mesh. (Ours: the most patience that the swarm draws.)
 const FRESH_RATE: f64 = 5.0;
@@ -139,7 +140,8 @@ impl Traffic {
 pub struct Recovered {
     /// From the end of faults on.
     pub after: Duration,
-    /// Whether there was a bundle to serve, and every part of it is; otherwise faults destroyed every copy, and one leader and one plan were
+    /// Whether requests were answered in full: at every node where a whole copy of the bundle deployed last is left, else at those that see
+    /// all parts of what they serve. Where there is no such node faults destroyed what there was to serve, and one leader and one plan were
     /// all that could be demanded.
     pub serves: bool,
 }
@@ -164,15 +166,13 @@ pub struct Report {
 /// Runs a plan; `record` sees every fact in order.
 pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
     let Plan { setup, safety, recovery } = plan;
-    let checker = Checker::new(&setup.models, Bounds::from(&setup.node));
+    let checker = Checker::new(&setup.models);
     let (planned, acquainted) = (Planned::new(&setup), setup.acquainted);
     let mut run =
         Run { world: World::new(setup), checker, tally: Tally::default(), record, fresh: Fresh::default(), planned };
     let mut recovered = None;
-    if acquainted {
-        run.world.find_together(Instant::ZERO + TOGETHER);
-    }
-    let outcome = run.until(Instant::ZERO + safety, |_| false).and_then(|_| {
+    let together = if acquainted { run.find_together() } else { Ok(()) };
+    let outcome = together.and_then(|()| run.until(Instant::ZERO + safety, |_| false)).and_then(|_| {
         recovered = match recovery {
             Some(recovery) => run.recover(&recovery)?,
             None => None,
@@ -194,6 +194,8 @@ pub fn run(plan: Plan, record: &mut dyn FnMut(&Entry)) -> Report {
 #[derive(Debug, Default)]
 struct Fresh {
     first: Option<AskId>,
+    /// So many are to be answered.
+    demanded: usize,
     in_full: usize,
     not_in_full: Option<(AskId, Outcome)>,
 }
@@ -231,6 +233,20 @@ impl Run<'_> {
         }
     }
 
+    /// The mesh begins in the middle; the first fault ends that. Without one it has to be one by then.
+    fn find_together(&mut self) -> Result<(), Box<Violation>> {
+        let latest = Instant::ZERO + TOGETHER;
+        let end = self.world.first_fault().map_or(latest, |first| first.min(latest));
+        let found = self.world.find_together(end);
+        self.until(self.world.now(), |_| false)?;
+        if found || end < latest {
+            return Ok(());
+        }
+        let trouble = self.world.trouble().unwrap_or_else(|| "no plan".to_owned());
+        let evidence = format!("a mesh that begins in the middle is not one after {TOGETHER:?}: {trouble}");
+        Err(Box::new(self.checker.violation(RECOVERS, evidence)))
+    }
+
     /// Faults are over; the mesh has so long to be one again.
     fn recover(&mut self, recovery: &Recovery) -> Result<Option<Recovered>, Box<Violation>> {
         let began = self.world.now();
@@ -242,11 +258,13 @@ impl Run<'_> {
                 break;
             }
             let after = self.world.now().since(began);
-            if !self.world.can_be_served() {
+            let sighted = self.world.sighted().count();
+            if sighted == 0 {
                 return Ok(Some(Recovered { after, serves: false }));
             }
-            self.fresh = Fresh { first: Some(self.world.next_ask()), ..Fresh::default() };
-            let enough = |run: &Self| run.fresh.in_full >= FRESH_REQUESTS || run.fresh.not_in_full.is_some();
+            let demanded = sighted.clamp(FRESH_REQUESTS.0, FRESH_REQUESTS.1);
+            self.fresh = Fresh { first: Some(self.world.next_ask()), demanded, ..Fresh::default() };
+            let enough = |run: &Self| run.fresh.in_full >= run.fresh.demanded || run.fresh.not_in_full.is_some();
             if self.until(end, enough)? && self.fresh.not_in_full.is_none() {
                 return Ok(Some(Recovered { after, serves: true }));
             }

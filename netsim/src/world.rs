@@ -25,6 +25,7 @@ use rocoin::time::{Duration, Instant};
 
 use self::clients::Clients;
 pub use self::clients::LoadSpec;
+pub(crate) use self::clients::{GRACE, REFUSED_AFTER};
 use self::event::Event;
 use self::host::Host;
 pub use self::host::HostSpec;
@@ -112,6 +113,8 @@ pub struct World {
     random: Random,
     facts: Vec<Entry>,
     stats: Stats,
+    /// Messages so far.
+    sent: u64,
 }
 
 impl World {
@@ -151,6 +154,7 @@ impl World {
             random,
             facts: Vec::new(),
             stats: Stats::new(count),
+            sent: 0,
         };
         world.begin();
         world
@@ -243,18 +247,26 @@ impl World {
         }
     }
 
+    /// When the first fault is due.
+    pub(crate) fn first_fault(&self) -> Option<Instant> {
+        self.schedule.iter().map(|line| line.at).min()
+    }
+
     /// Lets a mesh begin in the middle: as soon as all nodes run they are introduced, choose a leader and adopt its plan by themselves, and
-    /// are introduced once more when they have loaded what it gives them. Whether they serve before `end`. The facts wait to be taken.
+    /// are introduced once more when they have loaded what it gives them. Whether they serve before `end`; from then on nobody is
+    /// introduced, and no fault may come earlier. The facts wait to be taken.
     pub fn find_together(&mut self, end: Instant) -> bool {
-        self.advance(STARTED);
-        self.introduce();
-        while self.now < end {
-            self.advance(LOOK_EVERY);
+        let begins = self.advance(STARTED, end);
+        if begins {
+            self.introduce();
+        }
+        while self.advance(LOOK_EVERY, end) {
             if !self.follows_one_plan() {
                 continue;
             }
-            self.advance(LOADED);
-            self.introduce();
+            if self.advance(LOADED, end) {
+                self.introduce();
+            }
             if self.trouble().is_none() {
                 return true;
             }
@@ -262,9 +274,14 @@ impl World {
         false
     }
 
-    fn advance(&mut self, time: Duration) {
-        let end = self.now + time;
-        while self.step(end) {}
+    /// Lets time pass, to before `end` at the latest; whether all of it did.
+    fn advance(&mut self, time: Duration, end: Instant) -> bool {
+        let then = self.now + time;
+        let passes = then < end;
+        if passes {
+            while self.step(then) {}
+        }
+        passes
     }
 
     /// Whether every node that runs has adopted one and the same plan.
@@ -306,7 +323,6 @@ impl World {
         let size = u32::try_from(PULSE_HOSTS).unwrap_or(u32::MAX);
         for host in self.host_ids().filter(|host| host.0 / size == batch) {
             let Some(node) = self.host(host).node.as_deref() else { continue };
-            let (open_requests, waiting) = node.load();
             let members = node
                 .membership()
                 .members()
@@ -319,8 +335,7 @@ impl World {
                 .collect();
             let (parts_served, parts) = node.parts_served();
             let queues = node.queues().collect();
-            self.host_mut(host).most_waiting = 0;
-            self.tell(Fact::Load { host, open_requests, waiting, queues });
+            self.tell(Fact::Load { host, queues });
             self.tell(Fact::View { host, members, parts_served, parts });
         }
         self.network.tidy(self.now);

@@ -100,4 +100,14 @@ mod tests {
         assert_eq!(desired.hear(&deployment(5, "1", 1)), []);
         assert_eq!(desired.current().map(|d| d.sequence), Some(5));
     }
+
+    #[test]
+    fn no_more_than_so_many_conflicts_are_reported() {
+        let mut desired = Desired::new(Some(deployment(1, "1", 255)));
+        let reported = (0..2 * CONFLICTS_MAX).filter(|n| {
+            let other = deployment(1, "1", u8::try_from(*n).unwrap());
+            desired.hear(&other).iter().any(|event| matches!(event, Event::Conflict { .. }))
+        });
+        assert_eq!(reported.count(), CONFLICTS_MAX);
+    }
 }

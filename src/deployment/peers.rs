@@ -122,3 +122,24 @@ fn holds(peer: &Peer, artifact: Digest, bundle: Digest) -> bool {
     let keeps = |whole_only: bool| peer.record.bundles.iter().any(|h| h.bundle == bundle && (h.whole || !whole_only));
     keeps(artifact != bundle) || peer.record.ready.contains(&artifact)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_so_many_are_avoided_and_the_one_that_ends_first_is_forgotten() {
+        let mut peers = Peers::default();
+        let holder = |n: u64| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            NodeId(id)
+        };
+        let artifact = Digest([1; 32]);
+        let count = AVOIDED_MAX as u64;
+        (0..=count).for_each(|n| peers.avoid(artifact, holder(n), Instant::from_nanos(100 + n)));
+        assert_eq!(peers.avoided.len(), AVOIDED_MAX);
+        let is_avoided = |n| peers.avoided.contains_key(&(artifact, holder(n)));
+        assert!(!is_avoided(0) && is_avoided(1) && is_avoided(count));
+    }
+}

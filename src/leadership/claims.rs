@@ -34,3 +34,22 @@ impl Claims {
         self.0.values().filter(|c| c.term <= term && may_lead(c)).max().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Generation;
+
+    #[test]
+    fn there_are_never_more_than_the_bound_and_the_greatest_stays() {
+        let mut claims = Claims::default();
+        for term in 0..=CLAIMANTS_MAX as u64 {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&term.to_be_bytes());
+            claims.insert(Claim { term: Term(term), leader: NodeId(id), generation: Generation(1) });
+        }
+        assert_eq!(claims.0.len(), CLAIMANTS_MAX);
+        let smallest = claims.0.values().map(|claim| claim.term).min();
+        assert_eq!(smallest, Some(Term(1)), "the smallest went");
+    }
+}

@@ -72,13 +72,11 @@ mod tests {
     use super::*;
 
     fn follows(h: u8, leader: u8) -> Fact {
-        match state(h, (1, 0, 1), None) {
-            Fact::State { host, node: id, generation, incarnation, term, epoch, wanted, .. } => {
-                let leader = Some(node(leader));
-                Fact::State { host, node: id, generation, incarnation, term, epoch, leader, wanted }
-            }
-            other => other,
+        let mut told = state(h, (1, 0, 1), None);
+        if let Fact::State { leader: follows, .. } = &mut told {
+            *follows = Some(node(leader));
         }
+        told
     }
 
     fn judge_leaders(leaders: [u8; 3], wrong: Vec<(f64, Fact)>) -> Result<(), String> {

@@ -15,7 +15,7 @@ use crate::physics::Physics;
 /// Nothing has disturbed coordinator and replica for so long, and the replica has been ready all the while: word of it has
 /// got around.
 const SETTLED: Duration = Duration::from_secs(20);
-/// A doubt, or a queue, that is no older is an excuse; a request takes no longer.
+/// A doubt that is no older is an excuse; a request takes no longer.
 const LATELY: Duration = Duration::from_secs(15);
 /// A deadline shorter than this may be missed by a busy replica.
 const PATIENT: Duration = Duration::from_millis(900);
@@ -33,18 +33,20 @@ pub(super) struct ReadyReplicasAreUsed {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     /// Students ready at each host, and since when.
     ready: BTreeMap<HostId, BTreeMap<Digest, Instant>>,
+    /// The artifacts on each disk that are not damaged: without its manifest nobody can answer with a bundle.
+    sound: BTreeMap<HostId, BTreeSet<Digest>>,
     asked: BTreeMap<(AskId, u32), Asked>,
     /// When each node last doubted a member.
     doubted: BTreeMap<(HostId, NodeId), Instant>,
-    /// When each host last had more to run than it could at once.
-    busy: BTreeMap<HostId, Instant>,
+    /// Whether each host has more to run than it can at once, and since when that is so.
+    busy: BTreeMap<HostId, (bool, Instant)>,
 }
 
 impl ReadyReplicasAreUsed {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
         let manifests = models.iter().map(|m| (m.digest(), Arc::clone(m.manifest()))).collect();
-        let (ready, asked, doubted, busy) = Default::default();
-        Self { manifests, ready, asked, doubted, busy }
+        let (ready, sound, asked, doubted, busy) = Default::default();
+        Self { manifests, ready, sound, asked, doubted, busy }
     }
 
     /// A host that could have answered for the part, had it been asked.
@@ -59,17 +61,17 @@ impl ReadyReplicasAreUsed {
             .filter(|(_, ready)| holds(ready))
             .map(|(host, _)| *host)
             .filter(|host| !physics.had_bad_luck_since(coordinator, *host, asked.at))
-            .find(|host| physics.are_calm(*host, coordinator, SETTLED) && self.is_at_hand(*host, coordinator, physics))
+            .find(|host| physics.are_calm(*host, coordinator, SETTLED) && self.is_at_hand(*host, asked, physics))
     }
 
     /// Whether the coordinator had no reason not to ask it, and it none not to answer: a suspicion, be it a wrong one, is a reason.
-    fn is_at_hand(&self, replica: HostId, coordinator: HostId, physics: &Physics) -> bool {
+    fn is_at_hand(&self, replica: HostId, asked: &Asked, physics: &Physics) -> bool {
         let Some(body) = physics.body(replica) else { return false };
-        let lately = |at: Option<&Instant>| at.is_some_and(|at| physics.now().since(*at) < LATELY);
+        let doubted = self.doubted.get(&(asked.coordinator, body.node));
+        let is_doubted = doubted.is_some_and(|at| physics.now().since(*at) < LATELY);
+        let was_busy = self.busy.get(&replica).is_some_and(|(busy, since)| *busy || *since >= asked.at);
         // What two devices say under one name misleads everybody, even about which bundle is served.
-        !physics.running().any(|(_, body)| physics.was_cloned(body.node))
-            && !lately(self.doubted.get(&(coordinator, body.node)))
-            && !lately(self.busy.get(&replica))
+        !physics.running().any(|(_, body)| physics.was_cloned(body.node)) && !is_doubted && !was_busy
     }
 }
 
@@ -82,17 +84,21 @@ impl Invariant for ReadyReplicasAreUsed {
         match &entry.fact {
             Fact::Started { host, .. } | Fact::Stopped { host, .. } => {
                 self.ready.remove(host);
+                self.busy.remove(host);
             }
             Fact::Ready { host, students } => {
                 let before = self.ready.remove(host).unwrap_or_default();
                 let since = |student: &Digest| (*student, before.get(student).copied().unwrap_or(entry.at));
                 self.ready.insert(*host, students.iter().map(since).collect());
             }
+            Fact::Stored { host, sound, .. } => {
+                self.sound.insert(*host, sound.iter().copied().collect());
+            }
             Fact::Routable { host, member, .. } => {
                 self.doubted.insert((*host, *member), entry.at);
             }
-            Fact::Load { host, waiting, .. } if *waiting > 0 => {
-                self.busy.insert(*host, entry.at);
+            Fact::Busy { host, busy } => {
+                self.busy.insert(*host, (*busy, entry.at));
             }
             Fact::Asked { ask, host, tries, deadline, min_parts, .. } if *deadline >= PATIENT => {
                 let asked = Asked { coordinator: *host, at: entry.at, min_parts: *min_parts };
@@ -110,17 +116,19 @@ impl Invariant for ReadyReplicasAreUsed {
                             }
                         }
                     }
-                    Reply::Error { outcome: Outcome::NoReplica, .. } => {
+                    Reply::Error { outcome, .. } if blames_replicas(*outcome) => {
                         let covered = |(bundle, m): (&Digest, &Arc<Manifest>)| {
                             m.parts
                                 .iter()
                                 .filter(|part| self.replica((*bundle, part.part), &asked, physics).is_some())
                                 .count()
                         };
-                        if let Some(parts) = self.manifests.iter().map(covered).find(|parts| *parts >= asked.min_parts)
-                        {
+                        let is_known =
+                            |bundle: &Digest| self.sound.get(host).is_some_and(|sound| sound.contains(bundle));
+                        let known = self.manifests.iter().filter(|(bundle, _)| is_known(bundle));
+                        if let Some(parts) = known.map(covered).find(|parts| *parts >= asked.min_parts) {
                             return Err(format!(
-                                "{host} has no replica for request {}, though {parts} parts are ready, well and open to it, all for {SETTLED:?}",
+                                "{host} answers request {} with {outcome:?}, though {parts} parts are ready, well and open to it, all for {SETTLED:?}",
                                 ask.0
                             ));
                         }
@@ -134,15 +142,18 @@ impl Invariant for ReadyReplicasAreUsed {
     }
 }
 
+/// Whether an outcome says that no replica answered for enough parts.
+fn blames_replicas(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NoReplica | Outcome::NotServing | Outcome::Deadline)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::synthetic::*;
     use super::*;
 
     fn judge_degraded(ready_at: f64, fault: Option<(f64, Fact)>) -> Result<(), String> {
-        let model = Arc::new(Model::synthetic(2, 0));
-        let student = model.manifest().parts[1].students[0].digest().unwrap();
-        let reply = Reply::Answer {
+        let reply = |model: &Model| Reply::Answer {
             logits: Vec::new(),
             bundle: model.digest(),
             parts: Vec::new(),
@@ -150,7 +161,20 @@ mod tests {
             verified: Vec::new(),
             outvoted: Vec::new(),
         };
+        judge_reply(reply, ready_at, fault)
+    }
+
+    fn judge_error(outcome: Outcome, fault: Option<(f64, Fact)>) -> Result<(), String> {
+        judge_reply(|_| Reply::Error { outcome, text: String::new() }, 5.0, fault)
+    }
+
+    /// One answer of `n0` while `n1` is ready with the second of two parts.
+    fn judge_reply(reply: impl Fn(&Model) -> Reply, ready_at: f64, fault: Option<(f64, Fact)>) -> Result<(), String> {
+        let model = Arc::new(Model::synthetic(2, 0));
+        let student = model.manifest().parts[1].students[0].digest().unwrap();
+        let (reply, held) = (reply(&model), vec![model.digest()]);
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
+        facts.push((0.0, Fact::Stored { host: host(0), sound: held.clone(), held }));
         facts.push((ready_at, Fact::Ready { host: host(1), students: vec![student] }));
         facts.extend(fault);
         facts.push((40.0, asked(1, 0)));
@@ -169,6 +193,24 @@ mod tests {
         assert_eq!(judge_degraded(30.0, None), Ok(()));
         assert_eq!(judge_degraded(5.0, Some((30.0, Fact::Link { host: host(1), up: false }))), Ok(()));
         assert_eq!(judge_degraded(5.0, Some((30.0, Fact::Slowed { host: host(1), factor: 9.0 }))), Ok(()));
+    }
+
+    #[test]
+    fn who_says_that_nobody_answers_or_serves_must_be_right() {
+        for outcome in [Outcome::NoReplica, Outcome::NotServing, Outcome::Deadline] {
+            assert!(judge_error(outcome, None).unwrap_err().contains("1 parts are ready"), "{outcome:?}");
+            let gone = Fact::Stored { host: host(0), held: Vec::new(), sound: Vec::new() };
+            assert_eq!(judge_error(outcome, Some((1.0, gone))), Ok(()), "it cannot know the bundle");
+        }
+        assert_eq!(judge_error(Outcome::Overloaded, None), Ok(()));
+    }
+
+    #[test]
+    fn a_queue_excuses_while_it_lasts() {
+        let busy = |at, busy| (at, Fact::Busy { host: host(1), busy });
+        assert_eq!(judge_degraded(5.0, Some(busy(30.0, true))), Ok(()));
+        assert_eq!(judge_degraded(5.0, Some(busy(41.0, false))), Ok(()), "it ended meanwhile");
+        assert!(judge_degraded(5.0, Some(busy(39.0, false))).is_err(), "it was over");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) struct Recent(VecDeque<Entry>);
 impl Recent {
     /// Whether a fact is one of those that are shown.
     pub(crate) fn shows(entry: &Entry) -> bool {
-        !matches!(entry.fact, Fact::Load { .. } | Fact::View { .. })
+        !matches!(entry.fact, Fact::Busy { .. } | Fact::Load { .. } | Fact::View { .. })
     }
 
     /// Takes in the next fact.

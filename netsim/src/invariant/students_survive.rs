@@ -23,9 +23,11 @@ const HOLDERS_OUTSIDE: usize = 3;
 pub(super) struct StudentsSurvive {
     /// Bytes of each bundle's artifacts.
     artifacts: BTreeMap<Digest, BTreeMap<Digest, u64>>,
-    /// The bundle of the plan that each host follows.
+    /// The bundle of the plan that each host follows, and the one that it wants served.
     follows: BTreeMap<HostId, Digest>,
-    stored: BTreeMap<HostId, BTreeSet<Digest>>,
+    wants: BTreeMap<HostId, Digest>,
+    /// What is on each disk, damaged files included, and without them.
+    held: BTreeMap<HostId, BTreeSet<Digest>>,
     sound: BTreeMap<HostId, BTreeSet<Digest>>,
     /// The greatest plan, and when it was first adopted.
     plan: Option<(EpochPlan, Instant)>,
@@ -38,8 +40,8 @@ impl Invariant for StudentsSurvive {
 
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
         match &entry.fact {
-            Fact::Stored { host, students, sound } => {
-                self.stored.insert(*host, students.iter().copied().collect());
+            Fact::Stored { host, held, sound } => {
+                self.held.insert(*host, held.iter().copied().collect());
                 self.sound.insert(*host, sound.iter().copied().collect());
             }
             Fact::Adopted { host, plan, .. } => {
@@ -48,13 +50,20 @@ impl Invariant for StudentsSurvive {
                     self.plan = Some(((**plan).clone(), entry.at));
                 }
             }
+            Fact::State { host, wanted_bundle: Some(wanted), .. } => {
+                self.wants.insert(*host, *wanted);
+            }
             Fact::Stopped { host, .. } => {
                 self.follows.remove(host);
+                self.wants.remove(host);
             }
             Fact::Discarded { host, artifact } => {
-                let needed = self.follows.get(host).and_then(|bundle| self.artifacts.get(bundle));
-                if needed.is_some_and(|artifacts| artifacts.contains_key(artifact)) {
-                    return Err(format!("{host} deletes {artifact}, which belongs to the bundle that its plan is for"));
+                let belongs =
+                    |bundle: &Digest| self.artifacts.get(bundle).is_some_and(|all| all.contains_key(artifact));
+                for (bundles, what) in [(&self.follows, "its plan is for"), (&self.wants, "is to be served")] {
+                    if bundles.get(host).is_some_and(belongs) {
+                        return Err(format!("{host} deletes {artifact}, which belongs to the bundle that {what}"));
+                    }
                 }
             }
             Fact::View { host, .. } => {
@@ -74,8 +83,8 @@ impl StudentsSurvive {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
         let sizes = |m: &Arc<Model>| m.artifacts().iter().map(|(digest, blob)| (*digest, blob.len() as u64)).collect();
         let artifacts = models.iter().map(|m| (m.digest(), sizes(m))).collect();
-        let (follows, stored, sound) = Default::default();
-        Self { artifacts, follows, stored, sound, plan: None }
+        let (follows, wants, held, sound) = Default::default();
+        Self { artifacts, follows, wants, held, sound, plan: None }
     }
 
     fn look(&self, physics: &Physics) -> Result<(), String> {
@@ -88,16 +97,22 @@ impl StudentsSurvive {
             return Ok(());
         }
         let size: u64 = self.artifacts.get(&plan.bundle).map_or(0, |artifacts| artifacts.values().sum());
+        let has_room = |host: HostId| physics.body(host).is_some_and(|b| b.disk_bytes >= 2 * size);
+        let holds = |host: &HostId, artifact| self.held.get(host).is_some_and(|held| held.contains(artifact));
+        let can_be_had = |artifact: &Digest| {
+            all.iter().any(|(host, _)| self.sound.get(host).is_some_and(|sound| sound.contains(artifact)))
+        };
+        if !can_be_had(&plan.bundle) {
+            return Ok(());
+        }
+        if let Some((host, _)) = all.iter().find(|(host, _)| !holds(host, &plan.bundle)) {
+            return Err(format!("{host} has no manifest of the plan's bundle, in a fleet undisturbed for {SETTLED:?}"));
+        }
         for group in &plan.groups {
-            let has_room = |host: HostId| physics.body(host).is_some_and(|b| b.disk_bytes >= 2 * size);
             let outside = all.iter().filter(|(h, node)| !group.members.contains(node) && has_room(*h)).count();
-            let holds = |host: &HostId| self.stored.get(host).is_some_and(|stored| stored.contains(&group.student));
-            let holders = all.iter().filter(|(host, node)| !group.members.contains(node) && holds(host)).count();
-            let can_be_had = |artifact: &Digest| {
-                all.iter().any(|(host, _)| self.sound.get(host).is_some_and(|sound| sound.contains(artifact)))
-            };
-            let is_lost = !can_be_had(&group.student) || !can_be_had(&plan.bundle);
-            if holders < outside.min(HOLDERS_OUTSIDE) && !is_lost {
+            let outsiders = all.iter().filter(|(_, node)| !group.members.contains(node));
+            let holders = outsiders.filter(|(host, _)| holds(host, &group.student)).count();
+            if holders < outside.min(HOLDERS_OUTSIDE) && can_be_had(&group.student) {
                 return Err(format!(
                     "outside its group the student of part {} is on {holders} disks, {outside} others have room for it, in a fleet undisturbed for {SETTLED:?}",
                     group.part
@@ -114,11 +129,13 @@ mod tests {
     use super::*;
 
     fn judge_stored(holders: u8, at: f64, sound: &[Digest]) -> Result<(), String> {
-        let stored = |h| Fact::Stored { host: host(h), students: vec![digest(2)], sound: sound.to_vec() };
+        let stored = |h| {
+            let held = if h <= holders { vec![digest(1), digest(2)] } else { vec![digest(1)] };
+            Fact::Stored { host: host(h), held, sound: sound.to_vec() }
+        };
         let mut facts: Vec<_> = (0..6).map(|h| (0.0, started(h, 1))).collect();
         facts.push((1.0, adopted(0, plan(epoch(1, 0, 1), digest(1), vec![(digest(2), vec![node(0)])]))));
-        facts.push((2.0, stored(0)));
-        facts.extend((0..holders).map(|h| (2.0, stored(h + 1))));
+        facts.extend((0..6).map(|h| (2.0, stored(h))));
         facts.push((at, Fact::View { host: host(0), members: Vec::new(), parts_served: 1, parts: 1 }));
         judge(&mut StudentsSurvive::new(&[]), facts)
     }
@@ -145,5 +162,30 @@ mod tests {
         assert!(judge_after(&models[0], discarded(0, models[0].digest())).is_err());
         assert_eq!(judge_after(&models[1], discarded(0, student)), Ok(()));
         assert_eq!(judge_after(&models[0], discarded(1, student)), Ok(()), "it follows no plan");
+    }
+
+    #[test]
+    fn what_belongs_to_the_bundle_that_is_to_be_served_must_not_be_deleted_either() {
+        let model = Arc::new(Model::synthetic(2, 0));
+        let student = model.manifest().parts[1].students[0].digest().unwrap();
+        let mut wants = state(0, (1, 0, 1), None);
+        if let Fact::State { wanted_bundle, .. } = &mut wants {
+            *wanted_bundle = Some(model.digest());
+        }
+        let discarded = Fact::Discarded { host: host(0), artifact: student };
+        let mut survive = StudentsSurvive::new(&[model]);
+        let facts = vec![(0.0, started(0, 1)), (1.0, wants), (2.0, discarded)];
+        assert!(judge(&mut survive, facts).unwrap_err().contains("is to be served"));
+    }
+
+    #[test]
+    fn everybody_has_the_manifest_of_what_is_served() {
+        let mut facts: Vec<_> = (0..2).map(|h| (0.0, started(h, 1))).collect();
+        facts.push((1.0, adopted(0, plan(epoch(1, 0, 1), digest(1), Vec::new()))));
+        let held = vec![digest(1)];
+        facts.push((2.0, Fact::Stored { host: host(0), held: held.clone(), sound: held }));
+        facts.push((50.0, Fact::View { host: host(0), members: Vec::new(), parts_served: 1, parts: 1 }));
+        let evidence = judge(&mut StudentsSurvive::new(&[]), facts).unwrap_err();
+        assert!(evidence.contains("n1 has no manifest"), "{evidence}");
     }
 }

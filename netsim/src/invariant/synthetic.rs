@@ -74,6 +74,7 @@ pub(super) fn state(h: u8, (generation, incarnation, term): (u64, u32, u64), at:
         epoch: at,
         leader: None,
         wanted: None,
+        wanted_bundle: None,
     }
 }
 

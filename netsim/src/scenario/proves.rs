@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::ScenarioError;
 use super::source::Source;
 use crate::caught::NO_PANIC;
-use crate::invariant::{Bounds, Checker};
+use crate::invariant::Checker;
 use crate::run::RECOVERS;
 
 /// Without this bug the scenario holds, with it an invariant breaks. Plain runs do without it.
@@ -34,7 +34,7 @@ impl ProvesSpec {
             let expected = format!("a known bug: {}", names.join(", "));
             return Err(source.impossible("proves.bug", format!("{:?}", self.bug), expected));
         };
-        let mut names = Checker::new(&[], Bounds::from(&rocoin::node::Config::default())).names();
+        let mut names = Checker::new(&[]).names();
         names.extend([RECOVERS, NO_PANIC]);
         if !names.contains(&self.breaks.as_str()) {
             let expected = format!("an invariant: {}", names.join(", "));

@@ -15,9 +15,9 @@ use crate::model::Model;
 use crate::random::Random;
 
 /// A client that gets no word from its node waits so much longer than the deadline it set.
-const GRACE: Duration = Duration::from_millis(200);
+pub(crate) const GRACE: Duration = Duration::from_millis(200);
 /// A node that is gone is noticed, or refuses, within this.
-const REFUSED_AFTER: Duration = Duration::from_millis(1);
+pub(crate) const REFUSED_AFTER: Duration = Duration::from_millis(1);
 
 /// Of a node's name for its client: the bits that number the tries.
 const TRIES_BITS: u32 = 16;
@@ -77,8 +77,10 @@ pub(super) struct Clients {
     spec: LoadSpec,
     random: Random,
     next: u64,
-    /// Nothing is asked while anything is open.
+    /// There is one client: it asks nothing while anything is open, and asks one host after the other.
     one_by_one: bool,
+    /// Whom that one asked last.
+    asked: Option<HostId>,
     /// Whether the next request has its time already.
     is_next_due: bool,
     /// Of that time: what has an older one was called off.
@@ -88,7 +90,16 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn new(spec: LoadSpec, random: Random) -> Self {
-        Self { spec, random, next: 0, one_by_one: false, is_next_due: true, ticket: 0, open: BTreeMap::new() }
+        Self {
+            spec,
+            random,
+            next: 0,
+            one_by_one: false,
+            asked: None,
+            is_next_due: true,
+            ticket: 0,
+            open: BTreeMap::new(),
+        }
     }
 
     pub(super) fn first_ask(&self) -> Instant {
@@ -115,13 +126,14 @@ fn ask_of(client: ClientId) -> (AskId, u32) {
 }
 
 impl World {
-    /// From now on there is one client, that asks the next request a while after the last is over, is so patient at least, and turns to
-    /// another node once at least.
+    /// From now on there is one client, that asks the next request a while after the last is over, and is so patient at least. It asks
+    /// those that see every part served, one after the other, whomever clients asked before, and takes each at its word: it does not turn
+    /// to another.
     pub(crate) fn set_single_client(&mut self, rate_per_s: f64, deadline_s: f64, until: Instant) {
         let clients = &mut self.clients;
         clients.one_by_one = true;
         (clients.spec.rate_per_s, clients.spec.deadline_s) = (rate_per_s, clients.spec.deadline_s.max(deadline_s));
-        clients.spec.retries = clients.spec.retries.max(1); // Whom it asks first may be gone for good.
+        clients.spec.retries = 0;
         clients.spec.until_s = until.since(Instant::ZERO).as_secs_f64();
         clients.is_next_due = false; // What the others would have asked next is asked no more.
         self.ask_later();
@@ -166,17 +178,26 @@ impl World {
         }
     }
 
-    /// Asks any host, whether or not it runs; then another one that does.
-    fn try_one(&mut self, ask: AskId) {
+    /// Whom a client asks that was with that host last, if with any: first any host, whether or not it runs, then another one that does.
+    fn choose(&mut self, last: Option<HostId>) -> Option<HostId> {
+        if self.clients.one_by_one {
+            let hosts: Vec<_> = self.sighted().collect();
+            let next = hosts.iter().find(|host| Some(**host) > self.clients.asked).or(hosts.first());
+            self.clients.asked = next.copied();
+            return self.clients.asked;
+        }
         let to = &self.clients.spec.to;
-        let hosts: Vec<_> = self.host_ids().filter(|host| to.is_empty() || to.contains(&host.0)).collect();
-        let Some(open) = self.clients.open.get(&ask) else { return };
-        let first = open.host.is_none();
-        let last = open.host;
+        let hosts = self.host_ids().filter(|host| to.is_empty() || to.contains(&host.0));
         let others: Vec<_> =
-            hosts.into_iter().filter(|h| Some(*h) != last && (first || self.host(*h).is_running())).collect();
+            hosts.filter(|h| Some(*h) != last && (last.is_none() || self.host(*h).is_running())).collect();
+        self.clients.random.pick(&others).copied()
+    }
+
+    fn try_one(&mut self, ask: AskId) {
+        let Some(last) = self.clients.open.get(&ask).map(|open| open.host) else { return };
+        let chosen = self.choose(last);
         let Some(open) = self.clients.open.get_mut(&ask) else { return };
-        let Some(host) = self.clients.random.pick(&others).copied() else {
+        let Some(host) = chosen else {
             let tries = open.tries;
             return self.over_or_again(ask, tries, Outcome::Lost, false);
         };
@@ -231,6 +252,11 @@ impl World {
             }
         }
         self.over_or_again(ask, tries, Outcome::Lost, false);
+    }
+
+    pub(super) fn tell_cancelled(&mut self, host: HostId, client: ClientId) {
+        let (ask, tries) = ask_of(client);
+        self.tell(Fact::Cancelled { ask, host, tries });
     }
 
     /// A node is gone, and with it what it coordinated.

@@ -5,7 +5,7 @@ use rocoin::blob::Blob;
 use rocoin::id::NodeId;
 use rocoin::inference;
 use rocoin::node::Input;
-use rocoin::time::Duration;
+use rocoin::time::{Duration, Instant};
 use rocoin::wire::{Message, header_len};
 
 use super::World;
@@ -131,8 +131,8 @@ impl World {
 
     /// Ends a connection; each end that can be reached learns of it after `notice` and the way there.
     pub(super) fn close(&mut self, pair: (HostId, HostId), notice: Duration) {
-        let Some((connection, waiting)) = self.connections.remove(pair) else { return };
-        self.stats.dropped += waiting.len() as u64;
+        let Some((connection, waited)) = self.connections.remove(pair) else { return };
+        self.stats.dropped += waited as u64;
         let (a, b) = pair;
         for (host, peer) in [(a, b), (b, a)] {
             let wait = notice + self.network.latency(peer, host);
@@ -161,24 +161,40 @@ impl World {
         Duration::from_secs_f64(self.network.spec.break_after_s * self.random.between(1.0, 1.2))
     }
 
-    /// Every connection that a cut holds up breaks if that cut lasts.
+    /// Every connection that a cut holds up, be it one way, breaks if that cut lasts. What waited for a way that is open now is sent again.
     pub(super) fn cuts_changed(&mut self) {
         for pair in self.connections.pairs() {
-            if !self.network.is_open(pair.0, pair.1) {
-                if let Some(cut) = self.connections.cut(pair) {
-                    let wait = self.break_after();
-                    self.after(wait, Event::Break { pair, cut });
-                }
-                continue;
+            if self.network.is_open(pair.0, pair.1) {
+                self.connections.mend(pair);
+            } else if let Some(cut) = self.connections.cut(pair) {
+                let wait = self.break_after();
+                self.after(wait, Event::Break { pair, cut });
             }
-            let waiting = self.connections.mend(pair);
-            let again = self.now + self.network.retransmission();
-            for parcel in waiting {
-                let way = (parcel.from_host, parcel.to);
-                let at = self.network.send_again(again, way, parcel.message.lane());
-                self.queue.push(at, Event::Deliver(Box::new(parcel)));
+            for way in [pair, (pair.1, pair.0)] {
+                if !self.network.is_cut(way.0, way.1) {
+                    self.send_again(way);
+                }
             }
         }
+    }
+
+    fn send_again(&mut self, way: (HostId, HostId)) {
+        let mut waiting = self.connections.take_waiting(way).peekable();
+        if waiting.peek().is_none() {
+            return;
+        }
+        let again = self.now + self.network.retransmission();
+        for parcel in waiting {
+            let at = self.network.send_again(again, way, parcel.message.lane());
+            self.travel(at, parcel);
+        }
+    }
+
+    /// A message reaches its receiver's link then.
+    fn travel(&mut self, at: Instant, parcel: Parcel) {
+        let parcel = Box::new(parcel);
+        let event = if self.network.spec.both_ways { Event::Arrive(parcel) } else { Event::Deliver(parcel) };
+        self.queue.push(at, event);
     }
 
     pub(super) fn break_if_cut(&mut self, pair: (HostId, HostId), cut: CutId) {
@@ -202,19 +218,19 @@ impl World {
         let asks = matches!(message, Message::Inference(inference::Message::Ask { .. }));
         let payer = if asks && self.network.spec.pays == Pays::Payloads { host } else { from };
         let rate = self.host(payer).spec.capability.link_bits_per_s;
-        let size = bytes.header + bytes.blob;
-        let parcel = Parcel { to: host, from_host: from, from: node, connection, message, blob, bytes: size };
+        self.sent += 1;
+        let (number, size) = (self.sent, bytes.header + bytes.blob);
+        let parcel = Parcel { to: host, from_host: from, from: node, connection, number, message, blob, bytes: size };
         let fate = self.network.send(self.now, (from, host), lane, bytes, (payer, rate));
         for (from, to) in self.network.take_stalls() {
             self.tell(Fact::Stalled { from, to });
         }
         match fate {
             Fate::Arrives(times) => {
-                let event = if self.network.spec.both_ways { Event::Arrive } else { Event::Deliver };
                 for at in &times[1..] {
-                    self.queue.push(*at, event(Box::new(parcel.clone())));
+                    self.travel(*at, parcel.clone());
                 }
-                self.queue.push(times[0], event(Box::new(parcel)));
+                self.travel(times[0], parcel);
             }
             Fate::Waits => self.hold(parcel),
             Fate::Dropped => self.stats.dropped += 1,
@@ -227,7 +243,7 @@ impl World {
 
     /// A message waits for the end of a cut.
     fn hold(&mut self, parcel: Parcel) {
-        let held = self.connections.wait(pair(parcel.from_host, parcel.to), parcel);
+        let held = self.connections.wait(parcel);
         self.stats.dropped += u64::from(!held);
     }
 

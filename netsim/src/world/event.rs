@@ -59,6 +59,8 @@ pub(super) struct Parcel {
     pub(super) from_host: HostId,
     pub(super) from: NodeId,
     pub(super) connection: ConnectionId,
+    /// Counts all messages in the order in which they were sent.
+    pub(super) number: u64,
     pub(super) message: Message,
     pub(super) blob: Blob,
     /// On the wire.

@@ -6,6 +6,7 @@ use rocoin::node::Input;
 use rocoin::time::Duration;
 
 use super::event::Event;
+use super::host::Disk;
 use super::network::index;
 use super::{Starving, World};
 use crate::fact::{Fact, HostId, Kept};
@@ -308,7 +309,9 @@ impl World {
             return;
         }
         self.stop(to, false, Kept::Nothing, false);
-        self.host_mut(to).disk = self.host(from).disk.clone();
+        let copied = self.host(from).disk.image();
+        let disk = &mut self.host_mut(to).disk;
+        *disk = Disk { full: disk.full, slow: disk.slow, ..copied };
         self.start(to);
     }
 

@@ -29,8 +29,14 @@ impl World {
                 return Some(format!("{first} is at epoch {}, and {host} at {}", text(epoch), text(its)));
             }
         }
+        let planned = |host: &HostId| self.host(*host).disk.durable.plan.is_some();
+        if epoch.is_none()
+            && let Some((host, _)) = nodes.iter().find(|(host, _)| planned(host))
+        {
+            return Some(format!("nobody follows a plan, though {host} has one on its disk"));
+        }
         if !self.can_be_served() {
-            return None; // What nobody has any more, nobody can answer with.
+            return None; // What nobody has any more, nobody can be asked to serve.
         }
         for (host, node) in &nodes {
             let (served, parts) = node.parts_served();
@@ -39,6 +45,14 @@ impl World {
             }
         }
         None
+    }
+
+    /// The hosts whose node sees every part of what it serves with a replica.
+    pub(crate) fn sighted(&self) -> impl Iterator<Item = HostId> {
+        self.host_ids().filter(|host| {
+            let (served, parts) = self.host(*host).node.as_ref().map_or((0, 0), |node| node.parts_served());
+            parts > 0 && served == parts
+        })
     }
 
     /// Whether every running node holds every other alive.
@@ -69,9 +83,7 @@ impl World {
         else {
             return false;
         };
-        let is_sound = |digest: &Digest| {
-            running().any(|host| host.disk.artifacts.contains_key(digest) && !host.disk.damaged.contains(digest))
-        };
+        let is_sound = |digest: &Digest| running().any(|host| host.disk.is_sound(*digest));
         model.artifacts().keys().all(is_sound)
     }
 

@@ -57,7 +57,8 @@ pub(super) struct Told {
     pub(super) term: Term,
     pub(super) plan: Option<Arc<EpochPlan>>,
     pub(super) leader: Option<NodeId>,
-    pub(super) wanted: Option<u64>,
+    /// The deployment that is to be served: its sequence and bundle.
+    pub(super) wanted: Option<(u64, Digest)>,
 }
 
 /// A connection as one of its ends sees it.
@@ -90,11 +91,13 @@ pub(super) struct Host {
     pub(super) links: OrdMap<NodeId, Link>,
     /// Students in memory.
     pub(super) loaded: BTreeSet<Digest>,
+    /// Artifacts whose bytes were found to be theirs since the node's start: they are not looked at again before a chunk of them is given.
+    pub(super) verified: BTreeSet<Digest>,
     /// Requests that it coordinates, as it knows their clients.
     pub(super) clients: BTreeSet<u64>,
     pub(super) told: Option<Told>,
-    /// The most runs that waited since the last look.
-    pub(super) most_waiting: usize,
+    /// Whether a run waits, as last told.
+    pub(super) busy: bool,
     /// The plans that it made and has not adopted yet, and whom it had not given up when it made them.
     pub(super) drafted: BTreeMap<Epoch, Vec<NodeId>>,
 }
@@ -115,11 +118,24 @@ impl Host {
             ticket: 0,
             links: OrdMap::new(),
             loaded: BTreeSet::new(),
+            verified: BTreeSet::new(),
             clients: BTreeSet::new(),
             told: None,
-            most_waiting: 0,
+            busy: false,
             drafted: BTreeMap::new(),
         }
+    }
+
+    /// Whether an artifact is held and its bytes are its own, as the shell looks at them: a damaged file is as good as none, and is removed.
+    pub(super) fn verify(&mut self, artifact: Digest) -> bool {
+        let sound = self.disk.is_sound(artifact);
+        if sound {
+            self.verified.insert(artifact);
+        } else {
+            self.disk.remove(artifact);
+            self.verified.remove(&artifact);
+        }
+        sound
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -151,6 +167,21 @@ impl Disk {
             slow: 1.0,
             busy: Instant::ZERO,
         }
+    }
+
+    /// What a copy of this device would find on it: the bytes, and not how well this very disk does.
+    pub(super) fn image(&self) -> Self {
+        Self {
+            generation: self.generation,
+            durable: self.durable.clone(),
+            artifacts: self.artifacts.clone(),
+            damaged: self.damaged.clone(),
+            ..Self::empty(self.node)
+        }
+    }
+
+    pub(super) fn is_sound(&self, artifact: Digest) -> bool {
+        self.artifacts.contains_key(&artifact) && !self.damaged.contains(&artifact)
     }
 
     pub(super) fn remove(&mut self, artifact: Digest) {

@@ -1,5 +1,6 @@
 //! Starting and stopping nodes, and carrying out what they want done.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rocoin::blob::Blob;
@@ -57,10 +58,9 @@ impl World {
         let mut config = config;
         config.deployment.storage_bytes_max = disk_bytes;
         config.deployment.memory_bytes_max = memory_bytes;
-        let manifests = models
-            .iter()
-            .filter(|m| h.disk.artifacts.contains_key(&m.digest()))
-            .map(|m| (m.digest(), Arc::clone(m.manifest())));
+        h.verified.clear();
+        let manifests = models.iter().map(|m| (m.digest(), Arc::clone(m.manifest())));
+        let manifests: BTreeMap<_, _> = manifests.filter(|(digest, _)| h.verify(*digest)).collect();
         let start = Start {
             me: h.disk.node,
             generation: h.disk.generation,
@@ -69,7 +69,7 @@ impl World {
             record: record(host, &h.spec),
             durable: h.disk.durable.clone(),
             artifacts: h.disk.artifacts.iter().map(|(digest, blob)| (*digest, blob.len() as u64)).collect(),
-            manifests: manifests.collect(),
+            manifests,
         };
         let (node, generation, life) = (start.me, start.generation, h.life);
         let wanted = start.durable.desired.as_ref().map(|desired| desired.sequence);
@@ -94,6 +94,7 @@ impl World {
         h.paused = false;
         h.deferred.clear();
         h.loaded.clear();
+        h.busy = false;
         h.wake = None;
         self.close_all_of(host, silent);
         match kept {
@@ -117,10 +118,11 @@ impl World {
             return;
         }
         let artifacts = model.artifacts().iter().map(|(digest, blob)| (*digest, blob.clone()));
-        let disk = &mut self.host_mut(host).disk;
-        disk.artifacts.extend(artifacts);
-        disk.unsynced.retain(|artifact| !model.artifacts().contains_key(artifact));
-        disk.damaged.retain(|artifact| !model.artifacts().contains_key(artifact));
+        let h = self.host_mut(host);
+        h.verified.extend(model.artifacts().keys());
+        h.disk.artifacts.extend(artifacts);
+        h.disk.unsynced.retain(|artifact| !model.artifacts().contains_key(artifact));
+        h.disk.damaged.retain(|artifact| !model.artifacts().contains_key(artifact));
         self.tell(Fact::Deployed { host, bundle: model.digest() });
         self.tell_stored(host);
         self.input(host, Input::Deploy { bundle: model.digest(), manifest: Arc::clone(model.manifest()) });
@@ -165,7 +167,12 @@ impl World {
             self.host_mut(host).disk.unsynced.remove(artifact);
             self.tell_stored(host);
         }
+        let cancelled = if let Input::CancelRequest { client } = &input { Some(*client) } else { None };
         self.input(host, input);
+        // Its time may have been over before: then it has answered first.
+        if let Some(client) = cancelled {
+            self.tell_cancelled(host, client);
+        }
     }
 
     pub(super) fn written(&mut self, host: HostId, life: u32, write: WriteId, durable: Durable) {
@@ -193,18 +200,21 @@ impl World {
         while let Some(output) = self.host_mut(host).node.as_mut().and_then(|node| node.poll_output()) {
             self.carry_out_one(host, output);
         }
-        self.tell_peak(host);
+        self.tell_queues(host);
         self.set_wake(host);
     }
 
-    /// Tells when a queue is fuller than ever since the last look, and at least half full.
-    fn tell_peak(&mut self, host: HostId) {
-        let Some((open_requests, waiting)) = self.host(host).node.as_ref().map(|node| node.load()) else { return };
-        if waiting > self.host(host).most_waiting {
-            self.host_mut(host).most_waiting = waiting;
-            if 2 * waiting >= self.node_config.replica.queue_max {
-                self.tell(Fact::Load { host, open_requests, waiting, queues: Vec::new() });
-            }
+    /// Tells whether runs wait, if that changed, and at once when a queue is fuller than it may be.
+    fn tell_queues(&mut self, host: HostId) {
+        let Some(node) = self.host(host).node.as_deref() else { return };
+        let (_, waiting) = node.load();
+        let too_full = node.queues().any(|queue| queue.length > queue.bound).then(|| node.queues().collect());
+        let busy = waiting > 0;
+        if std::mem::replace(&mut self.host_mut(host).busy, busy) != busy {
+            self.tell(Fact::Busy { host, busy });
+        }
+        if let Some(queues) = too_full {
+            self.tell(Fact::Load { host, queues });
         }
     }
 
@@ -220,6 +230,7 @@ impl World {
             Output::Store { artifact, bytes } => self.store(host, artifact, bytes),
             Output::Discard { artifact } => {
                 self.host_mut(host).disk.remove(artifact);
+                self.host_mut(host).verified.remove(&artifact);
                 self.tell(Fact::Discarded { host, artifact });
                 self.tell_stored(host);
             }
@@ -270,16 +281,11 @@ impl World {
     }
 
     fn load(&mut self, host: HostId, student: Digest) {
-        let h = self.host(host);
-        let (result, bytes) = match h.disk.artifacts.get(&student) {
-            Some(blob) if Digest::of(blob.as_bytes()) == student => (Ok(()), blob.len()),
-            Some(blob) => (Err("the file is damaged".to_owned()), blob.len()),
-            None => (Err("no such file".to_owned()), 0),
-        };
+        let h = self.host_mut(host);
+        let bytes = h.disk.artifacts.get(&student).map_or(0, Blob::len);
         let wait = LOAD_LEAST + time_for(bytes, LOAD_BYTES_PER_S).mul_f64(h.slow);
+        let result = if h.verify(student) { Ok(()) } else { Err("the file is damaged, or gone".to_owned()) };
         if result.is_err() {
-            // As the shell does it: a damaged file is as good as none.
-            self.host_mut(host).disk.remove(student);
             self.tell_stored(host);
         }
         self.later(host, wait, Input::Loaded { student, result });
@@ -292,20 +298,26 @@ impl World {
         let sound = Digest::of(bytes.as_bytes()) == artifact;
         let result = if disk.full || !room { Err("no space left on device".to_owned()) } else { Ok(()) };
         if result.is_ok() {
-            let disk = &mut self.host_mut(host).disk;
-            disk.artifacts.insert(artifact, bytes);
-            disk.unsynced.insert(artifact);
+            let h = self.host_mut(host);
+            h.disk.artifacts.insert(artifact, bytes);
+            h.disk.unsynced.insert(artifact);
             if sound {
-                disk.damaged.remove(&artifact)
+                h.disk.damaged.remove(&artifact);
+                h.verified.insert(artifact);
             } else {
-                disk.damaged.insert(artifact)
-            };
+                h.disk.damaged.insert(artifact);
+            }
         }
         self.tell(Fact::Fetched { host, artifact, sound });
         self.later(host, wait, Input::ArtifactStored { artifact, result });
     }
 
     fn read_chunk(&mut self, host: HostId, to: NodeId, (artifact, offset, length): (Digest, u64, u32)) {
+        let h = self.host_mut(host);
+        let is_gone = !h.verified.contains(&artifact) && !h.verify(artifact);
+        if is_gone {
+            self.tell_stored(host);
+        }
         let disk = &self.host(host).disk;
         let chunk = disk.artifacts.get(&artifact).and_then(|blob| {
             let from = usize::try_from(offset).ok()?.min(blob.len());
@@ -383,7 +395,7 @@ impl World {
             term: leadership.term(),
             plan: leadership.plan().cloned(),
             leader: leadership.leader(),
-            wanted: node.record().desired.as_ref().map(|desired| desired.sequence),
+            wanted: node.record().desired.as_ref().map(|desired| (desired.sequence, desired.bundle)),
         };
         if h.told.as_ref() == Some(&told) {
             return;
@@ -395,21 +407,21 @@ impl World {
         let id = me.id;
         let Told { generation, incarnation, term, leader, wanted, .. } = told;
         let epoch = told.plan.as_ref().map(|plan| plan.epoch);
+        let (wanted, wanted_bundle) = wanted.unzip();
         let h = self.host_mut(host);
         h.told = Some(told);
         h.drafted.retain(|drafted, _| Some(*drafted) > epoch);
-        self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader, wanted });
+        self.tell(Fact::State { host, node: id, generation, incarnation, term, epoch, leader, wanted, wanted_bundle });
         if let (Some(plan), Some(known)) = (adopted, known) {
             self.tell(Fact::Adopted { host, node: id, kept, plan, known });
         }
     }
 
     pub(super) fn tell_stored(&mut self, host: HostId) {
-        let Disk { artifacts, damaged, .. } = &self.host(host).disk;
-        let students = self.models.iter().flat_map(|m| m.manifest().parts.iter()).flat_map(|p| &p.students);
-        let held = students.filter_map(|card| card.digest()).filter(|digest| artifacts.contains_key(digest)).collect();
-        let sound = artifacts.keys().filter(|artifact| !damaged.contains(artifact)).copied().collect();
-        self.tell(Fact::Stored { host, students: held, sound });
+        let disk = &self.host(host).disk;
+        let held: Vec<_> = disk.artifacts.keys().copied().collect();
+        let sound = held.iter().filter(|artifact| disk.is_sound(**artifact)).copied().collect();
+        self.tell(Fact::Stored { host, held, sound });
     }
 
     /// A wake-up that comes too early does no harm, so that only an earlier one is set anew.

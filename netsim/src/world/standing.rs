@@ -9,7 +9,7 @@ use super::event::Parcel;
 use super::network::ConnectionId;
 use crate::fact::HostId;
 
-/// Messages that wait for the end of a cut, each connection; one more is dropped, as the shell's queue does it.
+/// Messages that wait for the end of a cut, each way; one more is dropped, as the shell's queue does it.
 const WAITING_MAX: usize = 256;
 
 /// Two hosts, the smaller number first.
@@ -30,7 +30,8 @@ pub(super) struct Standing {
     introduced: BTreeSet<HostId>,
     /// Of introduced hosts.
     over: BTreeSet<Pair>,
-    waiting: BTreeMap<Pair, Vec<Parcel>>,
+    /// What waits for the end of a cut, from the one to the other, by its number.
+    waiting: BTreeMap<(HostId, HostId), BTreeMap<u64, Parcel>>,
     /// The cut that holds up a connection.
     cuts: BTreeMap<Pair, CutId>,
     next_cut: u64,
@@ -63,15 +64,17 @@ impl Standing {
         self.introduced.extend(hosts);
     }
 
-    /// Ends the connection of two hosts: which it was, and what waited in it.
-    pub(super) fn remove(&mut self, pair: Pair) -> Option<(ConnectionId, Vec<Parcel>)> {
+    /// Ends the connection of two hosts: which it was, and how much waited in it.
+    pub(super) fn remove(&mut self, pair: Pair) -> Option<(ConnectionId, usize)> {
         let connection = self.get(pair)?;
         self.made.remove(&pair);
         self.cuts.remove(&pair);
         if self.introduced.contains(&pair.0) && self.introduced.contains(&pair.1) {
             self.over.insert(pair);
         }
-        Some((connection, self.waiting.remove(&pair).unwrap_or_default()))
+        let ways = [pair, (pair.1, pair.0)];
+        let waited = ways.iter().filter_map(|way| self.waiting.remove(way)).map(|waiting| waiting.len()).sum();
+        Some((connection, waited))
     }
 
     /// A host is gone: nothing is kept of what it was introduced to. Its connections have been removed.
@@ -88,17 +91,23 @@ impl Standing {
         self.made.keys().copied().chain(introduced).collect()
     }
 
-    /// Lets a message wait in its connection; false if that is over, or too many wait.
-    pub(super) fn wait(&mut self, pair: Pair, parcel: Parcel) -> bool {
-        if self.get(pair) != Some(parcel.connection) {
+    /// Lets a message wait in its connection; false if that is over, or too many wait. One that was sent twice waits once.
+    pub(super) fn wait(&mut self, parcel: Parcel) -> bool {
+        let way = (parcel.from_host, parcel.to);
+        if self.get(pair(way.0, way.1)) != Some(parcel.connection) {
             return false;
         }
-        let waiting = self.waiting.entry(pair).or_default();
+        let waiting = self.waiting.entry(way).or_default();
         let has_room = waiting.len() < WAITING_MAX;
         if has_room {
-            waiting.push(parcel);
+            waiting.insert(parcel.number, parcel);
         }
         has_room
+    }
+
+    /// What waited from the one to the other, in the order in which it was sent, now that this way is open.
+    pub(super) fn take_waiting(&mut self, way: (HostId, HostId)) -> impl Iterator<Item = Parcel> + use<> {
+        self.waiting.remove(&way).unwrap_or_default().into_values()
     }
 
     /// A cut holds up a connection from now on; `None` if one did already.
@@ -112,10 +121,9 @@ impl Standing {
         Some(cut)
     }
 
-    /// No cut holds up a connection any more: what waited in it, to be sent after all.
-    pub(super) fn mend(&mut self, pair: Pair) -> Vec<Parcel> {
+    /// No cut holds up a connection any more.
+    pub(super) fn mend(&mut self, pair: Pair) {
         self.cuts.remove(&pair);
-        self.waiting.remove(&pair).unwrap_or_default()
     }
 
     /// Whether that very cut goes on.

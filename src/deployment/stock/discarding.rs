@@ -31,7 +31,8 @@ impl Stock {
     /// When there is something to delete.
     pub(super) fn discard_due(&self) -> Option<Instant> {
         let plan = self.plan.as_ref()?;
-        let is_wanted = self.desired.current().is_some_and(|desired| desired.bundle == plan.bundle);
+        let is_wanted = self.desired.current().is_some_and(|desired| desired.bundle == plan.bundle)
+            || self.config.bugs.has(Bug::DiscardWanted);
         let is_whole = plan.groups.iter().all(|group| !group.members.is_empty());
         let is_settled = is_wanted && is_whole && self.serve.is_idle();
         (is_settled && !self.discardable().is_empty() && self.plan_is_served()).then(|| self.adopted_at + DISCARD_AFTER)

@@ -14,6 +14,9 @@ use crate::cli::text::{aligned, percent};
 
 /// The schema of `--json`.
 pub(super) const SCHEMA: &str = "rocoin.sim/1";
+/// Of so many recoveries no more than this share may have had nothing to serve: they show too little. Some times what the swarm has.
+const UNSERVED_SHARE_MAX: f64 = 0.05;
+const UNSERVED_RUNS_MIN: usize = 100;
 
 /// One seed's outcome.
 #[derive(Debug)]
@@ -96,9 +99,14 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// Whether no invariant broke and nothing expected was missed.
+    /// Whether no invariant broke, nothing expected was missed, and recovery was mostly shown by requests.
     pub(super) fn holds(&self) -> bool {
-        self.bad.is_empty()
+        self.bad.is_empty() && !self.is_mostly_unserved()
+    }
+
+    fn is_mostly_unserved(&self) -> bool {
+        let runs = self.recoveries_s.len();
+        runs >= UNSERVED_RUNS_MIN && self.unserved as f64 > UNSERVED_SHARE_MAX * runs as f64
     }
 
     /// On the links, for each request.
@@ -225,6 +233,9 @@ impl<'a> Results<'a> {
         let violations = self.bad.iter().filter(|run| run.report.violation.is_some()).count();
         let missed = self.bad.len() - violations;
         text += &match (violations, missed) {
+            (0, 0) if self.is_mostly_unserved() => {
+                format!("Too many recoveries had nothing to serve: at most {} may.\n", percent(UNSERVED_SHARE_MAX))
+            }
             (0, 0) => "All held.\n".to_owned(),
             _ => format!("Did not hold: {violations} seeds with a violation, {missed} with a missed expectation.\n"),
         };
