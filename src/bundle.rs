@@ -2,7 +2,8 @@
 
 mod check;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::check::{is_name, is_version};
 use crate::id::{Digest, PartId};
@@ -118,8 +119,9 @@ pub struct StudentCard {
     pub precision: String,
     /// Relative to the manifest, one plain file name.
     pub file: String,
-    /// Of the file, as hexadecimal digits.
-    pub sha256: String,
+    /// Of the file: the student's name in the mesh. In the manifest it is called `sha256`.
+    #[serde(rename = "sha256", deserialize_with = "sha256")]
+    pub digest: Digest,
     /// On disk.
     pub bytes: u64,
     /// At run time: weights and the largest activations.
@@ -130,11 +132,9 @@ pub struct StudentCard {
     pub params: u64,
 }
 
-impl StudentCard {
-    /// The student's name in the mesh; `None` if the manifest is not [valid](Manifest::parse).
-    pub fn digest(&self) -> Option<Digest> {
-        self.sha256.parse().ok()
-    }
+/// As a digest is read, with the field's name in the error.
+fn sha256<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+    Digest::deserialize(deserializer).map_err(|error| D::Error::custom(format!("sha256: {error}")))
 }
 
 /// `logits = bias + Σ partial logits of the students present, in part order`.
@@ -196,8 +196,6 @@ impl Manifest {
 
     /// The card and part of a student, by its digest.
     pub fn student(&self, digest: Digest) -> Option<(PartId, &StudentCard)> {
-        self.parts
-            .iter()
-            .find_map(|part| part.students.iter().find(|s| s.digest() == Some(digest)).map(|s| (part.part, s)))
+        self.parts.iter().find_map(|part| part.students.iter().find(|s| s.digest == digest).map(|s| (part.part, s)))
     }
 }

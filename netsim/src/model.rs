@@ -68,7 +68,7 @@ impl Model {
         }
         let (images, classes) = (labels.len(), manifest.classes);
         for card in manifest.parts.iter().flat_map(|part| &part.students) {
-            let found = card.digest().and_then(|digest| partials.get(&digest)).map_or(0, Vec::len);
+            let found = partials.get(&card.digest).map_or(0, Vec::len);
             if found != images * classes {
                 let student = card.file.clone();
                 return Err(ModelError::Partials { student, found, expected: images * classes, images, classes });

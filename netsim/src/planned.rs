@@ -150,7 +150,7 @@ impl Agreement {
 fn holdings(node: NodeId, plan: &EpochPlan, manifest: &Manifest) -> BTreeSet<Holding> {
     let holding = |(part, digest): (rocoin::id::PartId, rocoin::id::Digest)| {
         let students = &manifest.parts.get(usize::from(part.0))?.students;
-        Some(Holding { part, student: students.iter().position(|card| card.digest() == Some(digest))? })
+        Some(Holding { part, student: students.iter().position(|card| card.digest == digest)? })
     };
     plan.students_of(node).filter_map(holding).collect()
 }

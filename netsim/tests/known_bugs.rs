@@ -43,7 +43,8 @@ const fn stated(bug: Bug) -> Option<(&'static str, u64)> {
         Bug::AcceptEqualEpoch => ("plans-only-grow", 20),
         Bug::ChangeAnyPlan => ("epochs-are-unique", 80),
         Bug::NeverClaimAgain => ("recovers", 400),
-        Bug::DiscardNeeded | Bug::DiscardWanted => ("students-survive", 40),
+        Bug::DiscardNeeded => ("students-survive", 40),
+        Bug::DiscardWanted => ("students-survive", 80),
         Bug::NeverAskPart => ("ready-replicas-are-used", 10),
         Bug::BlameTheLate => ("nobody-sound-is-cut-off", 80),
     })

@@ -34,14 +34,14 @@ fn bundle(version: u64) -> Arc<Model> {
     let (mut files, mut partials) = (BTreeMap::new(), BTreeMap::new());
     for (n, card) in manifest.parts.iter_mut().flat_map(|p| &mut p.students).enumerate() {
         let (bytes, flops) = if n % 2 == 0 { (319_780, 18_900_000) } else { (709_685, 40_600_000) };
-        let old = card.digest().unwrap();
+        let old = card.digest;
         let file: Blob = (0..bytes)
             .map(|i: usize| u8::try_from((i * (7 + n)) % 251).unwrap() ^ u8::try_from(version).unwrap())
             .collect();
         let digest = Digest::of(file.as_bytes());
         let answers = (0..model.images()).flat_map(|image| model.partial(old, image).unwrap().to_vec()).collect();
-        (card.sha256, card.bytes, card.flops, card.memory_bytes) =
-            (digest.to_string(), bytes as u64, flops, bytes as u64 + 150_000);
+        (card.digest, card.bytes, card.flops, card.memory_bytes) =
+            (digest, bytes as u64, flops, bytes as u64 + 150_000);
         files.insert(digest, file);
         partials.insert(digest, answers);
     }

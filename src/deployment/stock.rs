@@ -266,9 +266,7 @@ impl Stock {
     fn on_deploy(&mut self, bundle: Digest, manifest: Arc<Manifest>) {
         self.held.entry(bundle).or_insert(0);
         for card in manifest.parts.iter().flat_map(|p| &p.students) {
-            if let Some(student) = card.digest() {
-                self.held.insert(student, card.bytes);
-            }
+            self.held.insert(card.digest, card.bytes);
         }
         self.desired.deploy(bundle, &manifest).into_iter().for_each(|event| self.event(event));
         self.learn(bundle, manifest);
@@ -310,7 +308,7 @@ impl Stock {
     fn tell(&mut self) {
         let holding = |(bundle, manifest): (&Digest, &Arc<Manifest>)| {
             let mut students = manifest.parts.iter().flat_map(|p| &p.students);
-            let whole = students.all(|card| card.digest().is_some_and(|s| self.held.contains_key(&s)));
+            let whole = students.all(|card| self.held.contains_key(&card.digest));
             self.held.contains_key(bundle).then_some(Holding { bundle: *bundle, whole })
         };
         let mut bundles: Vec<_> = self.manifests.iter().filter_map(holding).collect();

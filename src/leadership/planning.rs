@@ -111,7 +111,7 @@ impl Draft {
         let group = |group: &planner::Group| {
             let card = manifest.parts.get(usize::from(group.part.0))?.students.get(group.student)?;
             let members = group.replicas.iter().filter_map(|r| Some(members.get(r.device)?.0)).collect();
-            Some(PlannedGroup { part: group.part, student: card.digest()?, members })
+            Some(PlannedGroup { part: group.part, student: card.digest, members })
         };
         let groups: Option<Vec<_>> = plan.groups.iter().map(group).collect();
         let groups = groups.ok_or("the plan names a student that the bundle has not")?;
@@ -140,7 +140,7 @@ fn holdings(member: NodeId, manifest: &Manifest, plan: Option<&EpochPlan>) -> BT
     students
         .filter_map(|(part, digest)| {
             let candidates = &manifest.parts.get(usize::from(part.0))?.students;
-            let student = candidates.iter().position(|card| card.digest() == Some(digest))?;
+            let student = candidates.iter().position(|card| card.digest == digest)?;
             Some(Holding { part, student })
         })
         .collect()

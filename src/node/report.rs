@@ -55,7 +55,7 @@ impl Node {
             .map(|part| {
                 let group = groups(part.part);
                 let arch = group.and_then(|g| manifest.student(g.student)).map(|(_, card)| card.arch.clone());
-                let students = part.students.iter().filter_map(|student| student.digest());
+                let students = part.students.iter().map(|student| student.digest);
                 // While it changes its student, a node has two of one part.
                 let ready: BTreeSet<_> = students.flat_map(|student| self.routes.ready(student)).collect();
                 PartSnapshot {

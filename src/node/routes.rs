@@ -126,7 +126,7 @@ impl Routes {
         let input_elements = manifest.input.elements();
         let (bytes_in, bytes_out) = (floats(input_elements), floats(manifest.classes));
         let routes = |card: &StudentCard| {
-            let routed = card.digest().into_iter().flat_map(|student| self.routes(me, student));
+            let routed = self.routes(me, card.digest);
             let run_s = |c: &Capability| card.flops as f64 / c.flops_per_s;
             let way_s = |c: &Capability| c.transfer_s(bytes_in) + c.transfer_s(bytes_out) + 2.0 * c.link_delay_s;
             routed

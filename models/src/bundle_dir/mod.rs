@@ -91,8 +91,8 @@ impl BundleDir {
             return Err(BundleError::Size { bundle: bundle(), file: card.file.clone(), expected, found });
         }
         let found = Digest::of(&bytes);
-        if Some(found) != card.digest() {
-            let expected = card.sha256.clone();
+        if found != card.digest {
+            let expected = card.digest.to_string();
             return Err(BundleError::Hash {
                 bundle: bundle(),
                 file: card.file.clone(),

@@ -14,7 +14,7 @@ fn manifest() -> Manifest {
         arch: "wrn-10-1".to_owned(),
         precision: "f32".to_owned(),
         file: FILE.to_owned(),
-        sha256: Digest::of(STUDENT).to_string(),
+        digest: Digest::of(STUDENT),
         bytes: STUDENT.len() as u64,
         memory_bytes: 1,
         flops: 1,

@@ -194,7 +194,7 @@ impl Exported {
             arch: member.arch.clone(),
             precision: PRECISION.to_owned(),
             file: format!("part{}-{}-{PRECISION}.onnx", member.part, member.arch),
-            sha256: Digest::of(&onnx).to_string(),
+            digest: Digest::of(&onnx),
             bytes: onnx.len() as u64,
             memory_bytes: cost.memory_bytes,
             flops: cost.flops,

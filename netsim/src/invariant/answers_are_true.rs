@@ -123,7 +123,7 @@ mod tests {
         verified: Vec<PartId>,
     ) -> Result<(), String> {
         let models = [Arc::new(Model::synthetic(2, 0)), Arc::new(Model::synthetic(2, 1))];
-        let student = |part: usize| models[0].manifest().parts[part].students[0].digest().unwrap();
+        let student = |part: usize| models[0].manifest().parts[part].students[0].digest;
         let mut parts = vec![(PartId(0), student(0), node(0)), (PartId(1), student(1), node(1))];
         let mut logits = models[0].merged(5, &[(PartId(0), student(0)), (PartId(1), student(1))]).unwrap();
         let mut missing = Vec::new();
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_other_answer_is_a_violation() {
-        let other = Model::synthetic(2, 1).manifest().parts[1].students[0].digest().unwrap();
+        let other = Model::synthetic(2, 1).manifest().parts[1].students[0].digest;
         for (result, what) in [
             (judge_answer(1.0, |logits, _, _| logits[0] += 0.5), "together are"),
             (judge_answer(1.0, |_, parts, _| parts.truncate(1)), "names 1 of 2"),

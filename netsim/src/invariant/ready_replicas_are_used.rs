@@ -53,7 +53,7 @@ impl ReadyReplicasAreUsed {
     fn replica(&self, (bundle, part): (Digest, PartId), asked: &Asked, physics: &Physics) -> Option<HostId> {
         let coordinator = asked.coordinator;
         let students = &self.manifests.get(&bundle)?.parts.get(usize::from(part.0))?.students;
-        let digests: BTreeSet<_> = students.iter().filter_map(|card| card.digest()).collect();
+        let digests: BTreeSet<_> = students.iter().map(|card| card.digest).collect();
         let settled = |since: &Instant| physics.now().since(*since) >= SETTLED;
         let holds = |ready: &BTreeMap<Digest, Instant>| digests.iter().any(|d| ready.get(d).is_some_and(settled));
         self.ready
@@ -171,7 +171,7 @@ mod tests {
     /// One answer of `n0` while `n1` is ready with the second of two parts.
     fn judge_reply(reply: impl Fn(&Model) -> Reply, ready_at: f64, fault: Option<(f64, Fact)>) -> Result<(), String> {
         let model = Arc::new(Model::synthetic(2, 0));
-        let student = model.manifest().parts[1].students[0].digest().unwrap();
+        let student = model.manifest().parts[1].students[0].digest;
         let (reply, held) = (reply(&model), vec![model.digest()]);
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
         facts.push((0.0, Fact::Stored { host: host(0), sound: held.clone(), held }));

@@ -154,7 +154,7 @@ mod tests {
         let models = [Arc::new(Model::synthetic(2, 0)), Arc::new(Model::synthetic(2, 1))];
         let follows = |model: &Model| adopted(0, plan(epoch(1, 0, 1), model.digest(), Vec::new()));
         let discarded = |h, artifact| Fact::Discarded { host: host(h), artifact };
-        let student = models[0].manifest().parts[1].students[0].digest().unwrap();
+        let student = models[0].manifest().parts[1].students[0].digest;
         let judge_after = |model: &Model, fact| {
             judge(&mut StudentsSurvive::new(&models), vec![(0.0, started(0, 1)), (1.0, follows(model)), (2.0, fact)])
         };
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn what_belongs_to_the_bundle_that_is_to_be_served_must_not_be_deleted_either() {
         let model = Arc::new(Model::synthetic(2, 0));
-        let student = model.manifest().parts[1].students[0].digest().unwrap();
+        let student = model.manifest().parts[1].students[0].digest;
         let mut wants = state(0, (1, 0, 1), None);
         if let Fact::State { wanted_bundle, .. } = &mut wants {
             *wanted_bundle = Some(model.digest());

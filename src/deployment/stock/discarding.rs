@@ -49,7 +49,7 @@ impl Stock {
                 continue;
             }
             let parts = self.manifests.get(&bundle).into_iter().flat_map(|manifest| &manifest.parts);
-            kept.extend(parts.flat_map(|part| &part.students).filter_map(|card| card.digest()));
+            kept.extend(parts.flat_map(|part| &part.students).map(|card| card.digest));
         }
         self.held.keys().filter(|artifact| !kept.contains(artifact)).copied().collect()
     }

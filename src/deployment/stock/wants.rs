@@ -69,8 +69,7 @@ impl Stock {
             self.held.values().chain(self.storing.values()).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
         let room = self.config.storage_bytes_max.saturating_sub(used);
         let cards = manifest.parts.iter().flat_map(|p| &p.students);
-        let mut lacking: Vec<_> =
-            cards.filter_map(|c| Some((c.digest()?, c))).filter(|(s, _)| self.lacks(*s)).collect();
+        let mut lacking: Vec<_> = cards.map(|c| (c.digest, c)).filter(|(s, _)| self.lacks(*s)).collect();
         let whole_fits = lacking.iter().fold(0, |sum: u64, (_, c)| sum.saturating_add(c.bytes)) <= room;
         let keepers = |student: Digest| {
             let group = self.plan.iter().flat_map(|p| &p.groups).find(|g| g.student == student);

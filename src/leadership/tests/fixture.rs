@@ -38,7 +38,7 @@ pub(crate) struct Bundle {
 
 impl Bundle {
     pub(crate) fn students(&self) -> Vec<Digest> {
-        self.manifest.parts.iter().map(|p| p.students[0].digest().unwrap()).collect()
+        self.manifest.parts.iter().map(|p| p.students[0].digest).collect()
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn bundle(parts: u16, bytes: usize, seed: u8) -> Bundle {
                 arch: "wrn-10-1".to_owned(),
                 precision: "f32".to_owned(),
                 file: format!("{k}.onnx"),
-                sha256: digest.to_string(),
+                digest,
                 bytes: bytes as u64,
                 memory_bytes: STUDENT_MEMORY,
                 flops: 1_000_000,

@@ -141,7 +141,7 @@ pub(crate) fn corrupt_students(state: &Path, bundle: &Bundle) -> usize {
     let students = bundle.manifest().parts.iter().flat_map(|p| &p.students);
     let mut corrupted = 0;
     for student in students {
-        let path = state.join("artifacts").join(&student.sha256);
+        let path = state.join("artifacts").join(student.digest.to_string());
         let Ok(mut bytes) = std::fs::read(&path) else { continue };
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -169,7 +169,7 @@ fn student(arch: &str, part: usize, seed: u64) -> (StudentCard, Vec<u8>) {
         arch: arch.to_owned(),
         precision: "f32".to_owned(),
         file: format!("part{part}-{arch}-f32.onnx"),
-        sha256: Digest::of(&onnx).to_string(),
+        digest: Digest::of(&onnx),
         bytes: onnx.len() as u64,
         memory_bytes: cost.memory_bytes,
         flops: cost.flops,
