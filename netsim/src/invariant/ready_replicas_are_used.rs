@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rocoin::bundle::Manifest;
+use rocoin::bundle::{Manifest, Part};
 use rocoin::id::{Digest, NodeId, PartId};
 use rocoin::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub(super) struct ReadyReplicasAreUsed {
     manifests: BTreeMap<Digest, Arc<Manifest>>,
     /// Students ready at each host, and since when.
     ready: BTreeMap<HostId, BTreeMap<Digest, Instant>>,
+    /// The bundle of the plan that each host follows.
+    follows: BTreeMap<HostId, Digest>,
     /// The artifacts on each disk that are not damaged: without its manifest nobody can answer with a bundle.
     sound: BTreeMap<HostId, BTreeSet<Digest>>,
     asked: BTreeMap<(AskId, u32), Asked>,
@@ -45,8 +47,8 @@ pub(super) struct ReadyReplicasAreUsed {
 impl ReadyReplicasAreUsed {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
         let manifests = models.iter().map(|m| (m.digest(), Arc::clone(m.manifest()))).collect();
-        let (ready, sound, asked, doubted, busy) = Default::default();
-        Self { manifests, ready, sound, asked, doubted, busy }
+        let (ready, follows, sound, asked, doubted, busy) = Default::default();
+        Self { manifests, ready, follows, sound, asked, doubted, busy }
     }
 
     /// A host that could have answered for the part, had it been asked.
@@ -62,6 +64,30 @@ impl ReadyReplicasAreUsed {
             .map(|(host, _)| *host)
             .filter(|host| !physics.had_bad_luck_since(coordinator, *host, asked.at))
             .find(|host| physics.are_calm(*host, coordinator, SETTLED) && self.is_at_hand(*host, asked, physics))
+    }
+
+    /// Whether a coordinator is right to say that no replica answered for enough parts.
+    fn judge_error(&self, ask: AskId, asked: &Asked, outcome: Outcome, physics: &Physics) -> Result<(), String> {
+        let coordinator = asked.coordinator;
+        let is_known = |bundle: &Digest| self.sound.get(&coordinator).is_some_and(|sound| sound.contains(bundle));
+        let is_to_blame = |bundle: &Digest| match outcome {
+            Outcome::NoReplica | Outcome::NotServing => true,
+            // Who has asked the replicas of the planned bundle does not turn to another while they take their time.
+            Outcome::Deadline => self.follows.get(&coordinator) == Some(bundle),
+            Outcome::Complete | Outcome::Degraded | Outcome::Overloaded => false,
+            Outcome::Draining | Outcome::BadInput | Outcome::Lost => false,
+        };
+        for (bundle, manifest) in self.manifests.iter().filter(|(bundle, _)| is_known(bundle) && is_to_blame(bundle)) {
+            let has_replica = |part: &&Part| self.replica((*bundle, part.part), asked, physics).is_some();
+            let parts = manifest.parts.iter().filter(has_replica).count();
+            if parts >= asked.min_parts {
+                return Err(format!(
+                    "{coordinator} answers request {} with {outcome:?}, though {parts} parts are ready, well and open to it, all for {SETTLED:?}",
+                    ask.0
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the coordinator had no reason not to ask it, and it none not to answer: a suspicion, be it a wrong one, is a reason.
@@ -84,12 +110,16 @@ impl Invariant for ReadyReplicasAreUsed {
         match &entry.fact {
             Fact::Started { host, .. } | Fact::Stopped { host, .. } => {
                 self.ready.remove(host);
+                self.follows.remove(host);
                 self.busy.remove(host);
             }
             Fact::Ready { host, students } => {
                 let before = self.ready.remove(host).unwrap_or_default();
                 let since = |student: &Digest| (*student, before.get(student).copied().unwrap_or(entry.at));
                 self.ready.insert(*host, students.iter().map(since).collect());
+            }
+            Fact::Adopted { host, plan, .. } => {
+                self.follows.insert(*host, plan.bundle);
             }
             Fact::Stored { host, sound, .. } => {
                 self.sound.insert(*host, sound.iter().copied().collect());
@@ -116,35 +146,13 @@ impl Invariant for ReadyReplicasAreUsed {
                             }
                         }
                     }
-                    Reply::Error { outcome, .. } if blames_replicas(*outcome) => {
-                        let covered = |(bundle, m): (&Digest, &Arc<Manifest>)| {
-                            m.parts
-                                .iter()
-                                .filter(|part| self.replica((*bundle, part.part), &asked, physics).is_some())
-                                .count()
-                        };
-                        let is_known =
-                            |bundle: &Digest| self.sound.get(host).is_some_and(|sound| sound.contains(bundle));
-                        let known = self.manifests.iter().filter(|(bundle, _)| is_known(bundle));
-                        if let Some(parts) = known.map(covered).find(|parts| *parts >= asked.min_parts) {
-                            return Err(format!(
-                                "{host} answers request {} with {outcome:?}, though {parts} parts are ready, well and open to it, all for {SETTLED:?}",
-                                ask.0
-                            ));
-                        }
-                    }
-                    Reply::Error { .. } => {}
+                    Reply::Error { outcome, .. } => return self.judge_error(*ask, &asked, *outcome, physics),
                 }
             }
             _ => {}
         }
         Ok(())
     }
-}
-
-/// Whether an outcome says that no replica answered for enough parts.
-fn blames_replicas(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::NoReplica | Outcome::NotServing | Outcome::Deadline)
 }
 
 #[cfg(test)]
@@ -174,6 +182,7 @@ mod tests {
         let student = model.manifest().parts[1].students[0].digest;
         let (reply, held) = (reply(&model), vec![model.digest()]);
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
+        facts.push((0.0, adopted(0, plan(epoch(1, 0, 1), model.digest(), Vec::new()))));
         facts.push((0.0, Fact::Stored { host: host(0), sound: held.clone(), held }));
         facts.push((ready_at, Fact::Ready { host: host(1), students: vec![student] }));
         facts.extend(fault);
@@ -203,6 +212,9 @@ mod tests {
             assert_eq!(judge_error(outcome, Some((1.0, gone))), Ok(()), "it cannot know the bundle");
         }
         assert_eq!(judge_error(Outcome::Overloaded, None), Ok(()));
+        let newer = || (20.0, adopted(0, plan(epoch(1, 0, 2), digest(9), Vec::new())));
+        assert_eq!(judge_error(Outcome::Deadline, Some(newer())), Ok(()), "it asked for another bundle");
+        assert!(judge_error(Outcome::NoReplica, Some(newer())).is_err());
     }
 
     #[test]
