@@ -15,11 +15,11 @@ pub enum DataError {
         /// Why.
         error: io::Error,
     },
-    /// Neither IDX files nor an `.npz` in the directory.
+    /// None of the forms that data can have.
     #[error(
         "{}: no data found here; it takes a directory with train-images-idx3-ubyte, train-labels-idx1-ubyte, \
-         t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (each with or without .gz), or an .npz with x_train, y_train, \
-         x_test and y_test",
+         t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (each with or without .gz), with CIFAR's binary batches \
+         (data_batch_1.bin …), with train/CLASS/*.png and test/CLASS/*.png, or an .npz with x_train, y_train, x_test and y_test",
         directory.display()
     )]
     Unrecognised {
@@ -32,8 +32,8 @@ pub enum DataError {
         /// Which.
         directory: PathBuf,
     },
-    /// Some of the four IDX files are there, others not.
-    #[error("{}: {missing} is missing (with or without .gz); put it beside the other files", directory.display())]
+    /// Some of the files that belong together are there, others not.
+    #[error("{}: {missing} is missing; put it beside the others", directory.display())]
     Missing {
         /// Where.
         directory: PathBuf,

@@ -30,7 +30,8 @@ impl Files {
         }
         let mut files = Vec::with_capacity(NAMES.len());
         for (name, file) in NAMES.iter().zip(found) {
-            let missing = || DataError::Missing { directory: directory.to_owned(), missing: (*name).to_owned() };
+            let missing =
+                || DataError::Missing { directory: directory.to_owned(), missing: format!("{name} (or {name}.gz)") };
             files.push(file.ok_or_else(missing)?.clone());
         }
         Ok(files.try_into().ok().map(Self))
@@ -49,6 +50,7 @@ pub(super) fn load(files: &Files) -> Result<Raw, DataError> {
         test: load_idx(test_images, test_labels)?,
         sha256: Digest::of(&bytes_of_all).to_string(),
         label_sources: [train_labels.clone(), test_labels.clone()],
+        names: None,
     })
 }
 

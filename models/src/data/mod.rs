@@ -3,7 +3,9 @@
 //! Every file is checked before anything else happens: a [`DataError`] names the file, what is wrong with it and what to do.
 //! Nothing is normalised, augmented or shuffled here; pixels stay what the files say (a byte stays a byte).
 
+mod cifar;
 mod error;
+mod folders;
 mod holdout;
 mod idx;
 mod npz;
@@ -43,20 +45,25 @@ struct Raw {
     sha256: String,
     /// For messages: where labels of the training and of the test part are from.
     label_sources: [PathBuf; 2],
+    /// One a class, where the form has names itself.
+    names: Option<Vec<String>>,
 }
 
 impl Dataset {
-    /// Reads a directory with the four IDX files (`.gz` or not, MNIST's names), or with exactly one `.npz`, or an `.npz` itself.
+    /// Reads a directory with the four IDX files (`.gz` or not, MNIST's names), with CIFAR's binary batches, with `train/CLASS/…` and
+    /// `test/CLASS/…` of PNG or JPEG, or with exactly one `.npz`, or an `.npz` itself.
     ///
     /// # Errors
     /// [`DataError`], naming the file; nothing is kept.
     pub fn load(path: &Path) -> Result<Self, DataError> {
         let raw = match source(path)? {
             Source::Idx(files) => idx::load(&files)?,
+            Source::Cifar(files) => cifar::load(&files)?,
+            Source::Folders(folders) => folders::load(&folders)?,
             Source::Npz(file) => npz::load(&file)?,
         };
         let directory = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        let names = label_names(&directory.join(LABELS_FILE))?;
+        let names = names_in(&directory.join(LABELS_FILE))?;
         let name = path.file_stem().map_or_else(|| "data".to_owned(), |stem| stem.to_string_lossy().into_owned());
         assemble(name, raw, names)
     }
@@ -79,7 +86,8 @@ impl Dataset {
 }
 
 fn assemble(name: String, raw: Raw, names: Option<Vec<String>>) -> Result<Dataset, DataError> {
-    let Raw { train, test, sha256, label_sources } = raw;
+    let Raw { train, test, sha256, label_sources, names: own_names } = raw;
+    let names = names.or(own_names);
     for (split, source) in [&train, &test].into_iter().zip(&label_sources) {
         if split.is_empty() {
             return Err(DataError::Empty { file: source.clone() });
@@ -104,6 +112,8 @@ fn assemble(name: String, raw: Raw, names: Option<Vec<String>>) -> Result<Datase
 
 enum Source {
     Idx(idx::Files),
+    Cifar(cifar::Files),
+    Folders(folders::Folders),
     Npz(PathBuf),
 }
 
@@ -117,6 +127,12 @@ fn source(path: &Path) -> Result<Source, DataError> {
     if let Some(found) = idx::Files::find(path, &files)? {
         return Ok(Source::Idx(found));
     }
+    if let Some(found) = cifar::Files::find(path, &files)? {
+        return Ok(Source::Cifar(found));
+    }
+    if let Some(found) = folders::Folders::find(path)? {
+        return Ok(Source::Folders(found));
+    }
     let mut archives = files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "npz"));
     match (archives.next(), archives.next()) {
         (Some(one), None) => Ok(Source::Npz(one)),
@@ -125,7 +141,8 @@ fn source(path: &Path) -> Result<Source, DataError> {
     }
 }
 
-fn label_names(file: &Path) -> Result<Option<Vec<String>>, DataError> {
+/// A file with one class name a line, if it is there.
+fn names_in(file: &Path) -> Result<Option<Vec<String>>, DataError> {
     if !file.exists() {
         return Ok(None);
     }

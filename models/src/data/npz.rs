@@ -30,6 +30,7 @@ pub(super) fn load(file: &Path) -> Result<Raw, DataError> {
         test: split(file, &mut reader, "x_test", "y_test")?,
         sha256: Digest::of(&bytes).to_string(),
         label_sources: [file.to_owned(), file.to_owned()],
+        names: None,
     })
 }
 

@@ -115,7 +115,7 @@ fn a_damaged_gzip_is_refused_by_name() {
 fn a_missing_file_and_a_folder_without_data_are_told_apart() {
     let some = folder(&idx_files()[..3]);
     let message = Dataset::load(some.path()).unwrap_err().to_string();
-    assert!(message.contains("t10k-labels-idx1-ubyte is missing"), "{message}");
+    assert!(message.contains("t10k-labels-idx1-ubyte (or t10k-labels-idx1-ubyte.gz) is missing"), "{message}");
     assert!(matches!(Dataset::load(folder(&[]).path()), Err(DataError::Unrecognised { .. })));
     assert!(matches!(Dataset::load(Path::new("no/such/place")), Err(DataError::Io { .. })));
 }
@@ -221,4 +221,123 @@ fn channel_statistics_are_of_the_images_named() {
     let pixels = Pixels::F32(vec![0.0, 2.0, 5.0, 5.0, 100.0, 100.0, 100.0, 100.0]);
     let split = Split { shape: vec![2, 2], labels: vec![0, 0], pixels };
     assert_eq!(split.channel_statistics(&[0]), (vec![1.0, 5.0], vec![1.0, 1.0]));
+}
+
+/// CIFAR-10 with two images a batch: a label, then the image's number in red, green and blue.
+fn cifar_files() -> Vec<(&'static str, Vec<u8>)> {
+    let batch = |labels: [u8; 2]| {
+        let record =
+            |label: u8| [vec![label], vec![label; 1024], vec![100 + label; 1024], vec![200 + label; 1024]].concat();
+        labels.map(record).concat()
+    };
+    let train = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
+    let train = train.into_iter().zip(0..).map(|(name, n)| (name, batch([n, n + 5])));
+    train.chain([("test_batch.bin", batch([9, 0]))]).collect()
+}
+
+#[test]
+fn cifars_batches_are_read_in_order_as_images_of_three_channels() {
+    let folder = folder(&cifar_files());
+    let data = Dataset::load(folder.path()).unwrap();
+    assert_eq!((data.shape(), data.classes, data.train.len(), data.test.len()), ([3, 32, 32].as_slice(), 10, 10, 2));
+    assert_eq!((data.train.label(2), data.train.label(3), data.test.label(0)), (1, 6, 9));
+    let image = data.train.image_vec(3);
+    assert_eq!([image[0], image[1024], image[2048], image[3071]], [6.0, 106.0, 206.0, 206.0]);
+    assert_eq!(data.labels[9], "9");
+    fs::write(folder.path().join("batches.meta.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n").unwrap();
+    assert_eq!(Dataset::load(folder.path()).unwrap().labels[9], "j");
+}
+
+#[test]
+fn cifar_100_is_told_by_its_fine_labels() {
+    let record = |coarse: u8, fine: u8| [vec![coarse, fine], vec![7; 3072]].concat();
+    let folder = folder(&[("train.bin", [record(3, 99), record(0, 0)].concat()), ("test.bin", record(1, 5))]);
+    let data = Dataset::load(folder.path()).unwrap();
+    assert_eq!((data.classes, data.train.label(0), data.test.label(0)), (100, 99, 5));
+}
+
+#[test]
+fn damaged_cifar_batches_are_refused_by_name() {
+    let refused = |name: &str, bytes: Option<Vec<u8>>| {
+        let folder = folder(&cifar_files());
+        match bytes {
+            Some(bytes) => fs::write(folder.path().join(name), bytes).unwrap(),
+            None => fs::remove_file(folder.path().join(name)).unwrap(),
+        }
+        let message = Dataset::load(folder.path()).unwrap_err().to_string();
+        assert!(message.contains(name), "the file is not named: {message}");
+        message
+    };
+    assert!(refused("data_batch_3.bin", None).contains("is missing"));
+    assert!(refused("data_batch_3.bin", Some(Vec::new())).contains("empty"));
+    assert!(refused("test_batch.bin", Some(vec![0; 3000])).contains("3073 for each image"));
+    let wrong = [vec![10], vec![0; 3072]].concat();
+    assert!(refused("test_batch.bin", Some(wrong)).contains("image 0 has label 10, but there are 10 classes"));
+}
+
+/// Two classes, two training images and one test image each, 4 wide and 2 high.
+fn class_folders(write: impl Fn(&Path, u8)) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        "train/cat/a.png",
+        "train/cat/b.png",
+        "train/dog/a.png",
+        "train/dog/b.png",
+        "test/cat/1.png",
+        "test/dog/1.png",
+    ];
+    for (file, n) in files.iter().zip(0..) {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write(&path, n);
+    }
+    folder
+}
+
+fn grey(path: &Path, n: u8) {
+    image::GrayImage::from_pixel(4, 2, image::Luma([n])).save(path).unwrap();
+}
+
+#[test]
+fn a_folder_a_class_is_read_in_order_of_names() {
+    let folder = class_folders(grey);
+    fs::write(folder.path().join("train/.hidden"), "").unwrap();
+    let data = Dataset::load(folder.path()).unwrap();
+    assert_eq!((data.shape(), data.labels.clone()), ([1, 2, 4].as_slice(), vec!["cat".to_owned(), "dog".to_owned()]));
+    assert_eq!((data.train.labels.clone(), data.test.labels.clone()), (vec![0, 0, 1, 1], vec![0, 1]));
+    assert_eq!(data.train.image_vec(2), [2.0; 8]);
+}
+
+#[test]
+fn one_image_with_colour_makes_all_of_them_images_of_three_channels() {
+    let folder = class_folders(grey);
+    image::RgbImage::from_pixel(4, 2, image::Rgb([10, 20, 30])).save(folder.path().join("train/dog/a.png")).unwrap();
+    let data = Dataset::load(folder.path()).unwrap();
+    assert_eq!(data.shape(), [3, 2, 4]);
+    assert_eq!(data.train.image_vec(2), [[10.0; 8], [20.0; 8], [30.0; 8]].concat());
+    assert_eq!(data.train.image_vec(3), [3.0; 24]);
+}
+
+#[test]
+fn folders_that_make_no_data_set_are_refused_by_name() {
+    let refused = |spoil: &dyn Fn(&Path)| {
+        let folder = class_folders(grey);
+        spoil(folder.path());
+        Dataset::load(folder.path()).unwrap_err().to_string()
+    };
+    let large = |folder: &Path| image::GrayImage::new(5, 2).save(folder.join("train/dog/b.png")).unwrap();
+    assert!(refused(&large).contains("dog/b.png: it is 5 pixels wide and 2 high, while the first image is 4 and 2"));
+    let text = |folder: &Path| fs::write(folder.join("test/cat/notes.txt"), "x").unwrap();
+    assert!(refused(&text).contains("notes.txt: a folder of a class holds PNG and JPEG files alone"));
+    let cut_off = |folder: &Path| fs::write(folder.join("test/cat/1.png"), "x").unwrap();
+    assert!(refused(&cut_off).contains("1.png: it cannot be read as an image"));
+    let unknown = |folder: &Path| fs::create_dir(folder.join("test/bird")).unwrap();
+    assert!(refused(&unknown).contains("bird: there is no class of that name in train"));
+    let gone = |folder: &Path| fs::remove_dir_all(folder.join("test")).unwrap();
+    assert!(refused(&gone).contains("the folder test is missing"));
+    let empty = |folder: &Path| {
+        fs::remove_dir_all(folder.join("test")).unwrap();
+        fs::create_dir(folder.join("test")).unwrap();
+    };
+    assert!(refused(&empty).contains("empty"));
 }

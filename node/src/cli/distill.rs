@@ -148,7 +148,7 @@ struct BundleArgs {
     /// The teacher, an ONNX classifier
     #[arg(long, value_name = "ONNX", required = true)]
     teacher: Option<PathBuf>,
-    /// Directory with IDX files or an .npz, or the .npz
+    /// Directory with IDX files, CIFAR batches, train/CLASS and test/CLASS of images, or an .npz; or the .npz
     #[arg(long, value_name = "DIR", required = true)]
     data: Option<PathBuf>,
     /// The model's name [default: the data's]
