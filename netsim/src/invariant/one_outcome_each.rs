@@ -10,6 +10,9 @@ use crate::fact::{AskId, Entry, Fact, HostId};
 use crate::physics::Physics;
 use crate::world::{GRACE, REFUSED_AFTER};
 
+/// A request of which nothing is heard for so long after its client's patience is one without an outcome.
+const OVERDUE: Duration = Duration::from_secs(1);
+
 /// Every request has exactly one outcome.
 #[derive(Debug, Default)]
 pub(super) struct OneOutcomeEach {
@@ -33,7 +36,8 @@ impl Invariant for OneOutcomeEach {
 struct Open {
     /// When a node was asked first.
     since: Instant,
-    /// The client knows more by then.
+    /// Which try that was, and when the client has waited for it long enough.
+    tries: u32,
     until: Instant,
 }
 
@@ -41,6 +45,7 @@ struct Open {
 #[derive(Debug, Default)]
 struct Clients {
     open: BTreeMap<AskId, Open>,
+    /// So long after that it must be over, however many nodes that do not run are tried.
     deadlines: BTreeSet<(Instant, AskId)>,
     over: BTreeSet<AskId>,
 }
@@ -53,25 +58,27 @@ impl Clients {
             return Err(format!("request {} has no outcome, though its time is over", ask.0));
         }
         match &entry.fact {
-            Fact::Asked { ask, deadline, .. } => {
+            Fact::Asked { ask, tries, deadline, .. } => {
                 if self.over.contains(ask) {
                     return Err(format!("request {} goes on after its outcome", ask.0));
                 }
-                // Whoever turns to another node does so a moment later.
-                let until = entry.at + *deadline + GRACE + REFUSED_AFTER;
-                let open = self.open.entry(*ask).or_insert(Open { since: entry.at, until });
-                self.deadlines.remove(&(open.until, *ask));
-                open.until = until;
-                self.deadlines.insert((until, *ask));
+                let until = entry.at + *deadline + GRACE;
+                let open = self.open.entry(*ask).or_insert(Open { since: entry.at, tries: *tries, until });
+                self.deadlines.remove(&(open.until + OVERDUE, *ask));
+                (open.tries, open.until) = (*tries, until);
+                self.deadlines.insert((until + OVERDUE, *ask));
             }
             Fact::Over { ask, took, retries, .. } => {
                 if !self.over.insert(*ask) {
                     return Err(format!("request {} has two outcomes", ask.0));
                 }
-                let Some(Open { since, until }) = self.open.remove(ask) else { return Ok(()) };
-                self.deadlines.remove(&(until, *ask));
+                let Some(Open { since, tries, until }) = self.open.remove(ask) else { return Ok(()) };
+                self.deadlines.remove(&(until + OVERDUE, *ask));
+                // To turn to another node takes a moment each time.
+                if entry.at > until + REFUSED_AFTER * retries.saturating_sub(tries) {
+                    return Err(format!("request {} is over later than its client's patience", ask.0));
+                }
                 let seen = entry.at.since(since);
-                // Those asked before the first that ran cost a moment each.
                 if *took < seen || *took > seen + REFUSED_AFTER * *retries {
                     return Err(format!("request {} is said to have taken {took:?}, and took {seen:?}", ask.0));
                 }
