@@ -281,10 +281,16 @@ impl World {
     }
 
     fn load(&mut self, host: HostId, student: Digest) {
+        let naming = self.models.iter().filter(|model| model.flops(student).is_some());
+        let named: Vec<_> = naming.map(|model| model.digest()).collect();
         let h = self.host_mut(host);
         let bytes = h.disk.artifacts.get(&student).map_or(0, Blob::len);
         let wait = LOAD_LEAST + time_for(bytes, LOAD_BYTES_PER_S).mul_f64(h.slow);
-        let result = if h.verify(student) { Ok(()) } else { Err("the file is damaged, or gone".to_owned()) };
+        let result = if named.iter().any(|bundle| h.verified.contains(bundle)) {
+            if h.verify(student) { Ok(()) } else { Err("the file is damaged, or gone".to_owned()) }
+        } else {
+            Err("no manifest here names the student".to_owned())
+        };
         if result.is_err() {
             self.tell_stored(host);
         }

@@ -44,7 +44,7 @@ impl Stock {
             }
         }
         for student in &planned {
-            if !self.held.contains_key(student) || !self.loads.may_begin(*student, now) {
+            if !self.held.contains_key(student) || !self.is_known(*student) || !self.loads.may_begin(*student, now) {
                 continue;
             }
             if !self.make_room(*student, &planned) {
@@ -53,6 +53,11 @@ impl Stock {
             self.loads.begin(*student);
             self.outputs.push_back(Output::Load { student: *student });
         }
+    }
+
+    /// Whether a manifest here names the student: without it nobody knows what it takes, or how much memory.
+    fn is_known(&self, student: Digest) -> bool {
+        self.manifests.values().any(|manifest| manifest.student(student).is_some())
     }
 
     /// Frees superseded students until the memory suffices; false if one of them is still being loaded.

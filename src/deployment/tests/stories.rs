@@ -99,6 +99,23 @@ fn a_restarted_node_loads_its_students_at_once() {
 }
 
 #[test]
+fn a_student_is_loaded_only_when_a_manifest_names_it() {
+    let (mut fleet, bundle) = (Fleet::new(2), bundle(2, BYTES, 0));
+    let student = bundle.students()[1];
+    fleet.deploy(1, &bundle);
+    fleet.adopt(&plan(1, &bundle, &[&[1], &[2]]));
+    fleet.until(s(10), |f| all_hold(f, 2..=2, &bundle) && f.device(2).is_ready(student));
+    fleet.kill(1);
+    fleet.device(2).store.files.remove(&bundle.digest);
+    fleet.restart(2);
+    fleet.run(s(2));
+    assert_eq!(fleet.device(2).loads, 0, "nobody knows what it takes");
+    fleet.restart(1);
+    fleet.until(s(5), |f| f.device(2).is_ready(student));
+    assert_eq!(fleet.device(2).loads, 1);
+}
+
+#[test]
 fn a_later_deployment_wins_wherever_it_is_made() {
     let (mut fleet, first, second) = (Fleet::new(3), bundle(1, 10, 9), bundle(1, 10, 1));
     fleet.deploy(1, &first);
