@@ -1,5 +1,7 @@
 //! What a client asks, and what it gets.
 
+use serde::{Deserialize, Serialize};
+
 use super::Mode;
 use crate::blob::Blob;
 use crate::id::{Digest, Epoch, NodeId, PartId};
@@ -41,6 +43,39 @@ pub struct Answer {
     pub verified: Vec<PartId>,
     /// Whose answers differed from others of the same student, in part order. Mode `verify` alone.
     pub disagreements: Vec<Disagreement>,
+    /// Every try at the bundle's parts, by replica; of one that was asked twice for a part, the second.
+    pub tries: Vec<Try>,
+}
+
+/// One replica's try at one part, whether its answer was used or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Try {
+    /// The part.
+    pub part: PartId,
+    /// Who was asked.
+    pub replica: NodeId,
+    /// From the request to when it was asked.
+    pub asked: Duration,
+    /// From the request to its end; `None` where it has none.
+    pub ended: Option<Duration>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a replica's try at a part, by the time of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It was still being waited for.
+    Open,
+    /// It answered; used or too late.
+    Answered,
+    /// It refused, failed, or its answer was unusable.
+    Failed,
+    /// Its link broke, or it was not routed to any more.
+    Lost,
+    /// Its answer was not needed any more, and it was told so.
+    Cancelled,
 }
 
 /// A replica whose answer differed from others of the same student to the same input.

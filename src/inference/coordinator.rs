@@ -286,7 +286,7 @@ impl Coordinator {
             }
             Message::Refuse { request, student, reason } => {
                 let Some(open) = self.addressed(request) else { return };
-                if !open.refuse(from, student, reason) {
+                if !open.refuse(now, (from, student), reason) {
                     self.counters.late += 1;
                 } else if reason == Refusal::Failed {
                     self.outputs.push_back(Output::ReplicaFailed { peer: from, reason: FailureReason::StudentFailed });

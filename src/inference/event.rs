@@ -24,6 +24,8 @@ pub enum Event {
         part: PartId,
         /// Who was asked instead.
         to: NodeId,
+        /// How the last of those asked before was lost.
+        loss: Loss,
     },
     /// In mode `verify` a replica answered otherwise than others with the same student; told once a minute of each replica.
     Disagreed {
@@ -43,6 +45,19 @@ pub enum Event {
         /// What went wrong, for people.
         reason: String,
     },
+}
+
+/// How a replica that was asked ceased to be expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    /// The last connection to it is gone, or it is under suspicion.
+    Link,
+    /// It is not routed to any more.
+    Routing,
+    /// It refused.
+    Refusal,
+    /// Its answer was unusable.
+    BadAnswer,
 }
 
 /// How a request ended.

@@ -14,9 +14,9 @@ mod message;
 mod mode;
 mod routing;
 
-pub use answer::{Answer, Disagreement, PartAnswer, Request, RequestError};
+pub use answer::{Answer, Disagreement, Fate, PartAnswer, Request, RequestError, Try};
 pub use coordinator::Coordinator;
-pub use event::{Event, Outcome};
+pub use event::{Event, Loss, Outcome};
 pub use merge::merge;
 pub use message::{Message, Refusal};
 pub use mode::{Mode, ParseModeError};

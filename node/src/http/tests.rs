@@ -144,6 +144,7 @@ async fn labels_and_version_are_those_of_the_bundle_that_answered() {
             hedges: 0,
             verified: Vec::new(),
             disagreements: Vec::new(),
+            tries: Vec::new(),
         };
         vec![Output::Answer { client: *client, result: Ok(answer) }]
     }

@@ -14,7 +14,7 @@ use super::votes::{self, Vote};
 use crate::blob::Blob;
 use crate::bugs::{Bug, Bugs};
 use crate::id::{Digest, NodeId, PartId, RequestId};
-use crate::inference::{Message, Mode, Refusal, Request, Route, Routing, merge};
+use crate::inference::{Fate, Loss, Message, Mode, Refusal, Request, Route, Routing, merge};
 use crate::node::ClientId;
 use crate::time::{Duration, Instant};
 
@@ -64,6 +64,8 @@ struct PartState {
     due: Option<Instant>,
     /// Mode `verify`: nobody else is waited for.
     decided: bool,
+    /// How the last replica that will not answer was lost.
+    loss: Option<Loss>,
 }
 
 impl PartState {
@@ -162,10 +164,12 @@ impl Open {
         run: Duration,
         blob: &Blob,
     ) -> (Taken, Option<Duration>) {
-        let Some((part, asked)) = self.attempts.finish(from, student) else { return (Taken::Late, None) };
+        let logits = usable(blob, self.routing.bias.len());
+        let fate = if logits.is_some() { Fate::Answered } else { Fate::Failed };
+        let Some((part, asked)) = self.attempts.finish(now, (from, student), fate) else { return (Taken::Late, None) };
         let took = now.since(asked);
-        let Some(logits) = usable(blob, self.routing.bias.len()) else {
-            self.hurry(part);
+        let Some(logits) = logits else {
+            self.hurry(part, Loss::BadAnswer);
             return (Taken::Bad, Some(took));
         };
         let is_settled = self.mode != Mode::Verify || self.parts[part].decided;
@@ -214,18 +218,18 @@ impl Open {
     }
 
     /// Whether the refusal was news.
-    pub(super) fn refuse(&mut self, from: NodeId, student: Digest, reason: Refusal) -> bool {
-        let Some((part, _)) = self.attempts.finish(from, student) else { return false };
+    pub(super) fn refuse(&mut self, now: Instant, (from, student): (NodeId, Digest), reason: Refusal) -> bool {
+        let Some((part, _)) = self.attempts.finish(now, (from, student), Fate::Failed) else { return false };
         if reason == Refusal::Overloaded {
             self.overloaded.insert(part);
         }
-        self.hurry(part);
+        self.hurry(part, Loss::Refusal);
         true
     }
 
     /// The link to the peer broke.
     pub(super) fn lose(&mut self, peer: NodeId) {
-        self.attempts.lose(peer).into_iter().for_each(|part| self.hurry(part));
+        self.attempts.lose(peer).into_iter().for_each(|part| self.hurry(part, Loss::Link));
     }
 
     /// Follows a new routing of the same bundle; one of another is for when this one cannot be completed.
@@ -237,7 +241,7 @@ impl Open {
         self.next = None;
         assert_eq!(routing.parts.len(), self.parts.len(), "a bundle's number of parts never changes");
         self.routing = Arc::clone(routing);
-        self.attempts.reroute(routing).into_iter().for_each(|part| self.hurry(part));
+        self.attempts.reroute(routing).into_iter().for_each(|part| self.hurry(part, Loss::Routing));
     }
 
     /// Tells each device that has work left, but none that is of use, to drop it.

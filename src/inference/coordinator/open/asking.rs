@@ -9,7 +9,7 @@ use super::super::forecast::Forecast;
 use super::{Open, part_id};
 use crate::bugs::Bug;
 use crate::id::{Digest, NodeId};
-use crate::inference::{Event, Message, Mode, Route};
+use crate::inference::{Event, Loss, Message, Mode, Route};
 use crate::time::{Duration, Instant};
 
 impl Open {
@@ -64,7 +64,9 @@ impl Open {
             if let Some(route) = picked.first().filter(|_| is_lost) {
                 failovers += 1;
                 let (request, to) = (self.id, route.replica);
-                out.push_back(Output::Event(Event::Failover { request, part: part_id(part), to }));
+                // A part that nobody is expected to answer has lost somebody.
+                let loss = self.parts[part].loss.unwrap_or(Loss::Routing);
+                out.push_back(Output::Event(Event::Failover { request, part: part_id(part), to, loss }));
             }
             routes.extend(picked.into_iter().map(|route| (part, route)));
         }
@@ -152,8 +154,9 @@ impl Open {
         parts.flat_map(|part| self.fresh(part)).copied()
     }
 
-    /// Mode `hedged`: one that was asked for the part will not answer; the next has its turn at once.
-    pub(super) fn hurry(&mut self, part: usize) {
+    /// One that was asked for the part will not answer; in mode `hedged` the next has its turn at once.
+    pub(super) fn hurry(&mut self, part: usize, loss: Loss) {
+        self.parts[part].loss = Some(loss);
         if self.mode == Mode::Hedged && self.parts[part].due.is_some() {
             self.parts[part].due = Some(self.started);
         }

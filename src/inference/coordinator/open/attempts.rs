@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::part_id;
 use crate::id::{Digest, NodeId};
-use crate::inference::{Route, Routing};
+use crate::inference::{Fate, Route, Routing, Try};
 use crate::time::{Duration, Instant};
 
 /// One replica's try at one part.
@@ -13,6 +14,8 @@ struct Attempt {
     asked: Instant,
     expected: Duration,
     state: State,
+    /// When it was over, and how.
+    end: Option<(Instant, Fate)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl Attempts {
     /// The replica is asked for the part now.
     pub(super) fn begin(&mut self, now: Instant, part: usize, route: Route) {
         let Route { replica, student, expected } = route;
-        self.0.insert((replica, student), Attempt { part, asked: now, expected, state: State::Waiting });
+        self.0.insert((replica, student), Attempt { part, asked: now, expected, state: State::Waiting, end: None });
     }
 
     pub(super) fn clear(&mut self) {
@@ -87,9 +90,15 @@ impl Attempts {
     }
 
     /// The replica has had its say: for which part, and when it was asked. `None` if nothing is taken from it.
-    pub(super) fn finish(&mut self, replica: NodeId, student: Digest) -> Option<(usize, Instant)> {
+    pub(super) fn finish(
+        &mut self,
+        now: Instant,
+        (replica, student): (NodeId, Digest),
+        fate: Fate,
+    ) -> Option<(usize, Instant)> {
         let attempt = self.0.get_mut(&(replica, student)).filter(|attempt| attempt.state != State::Over)?;
         attempt.state = State::Over;
+        attempt.end = Some((now, fate));
         Some((attempt.part, attempt.asked))
     }
 
@@ -125,6 +134,23 @@ impl Attempts {
         lost
     }
 
+    /// What became of all of them, as times after the request.
+    pub(super) fn tries(&self, started: Instant) -> impl Iterator<Item = Try> {
+        self.0.iter().map(move |(&(replica, _), attempt)| {
+            let still = match attempt.state {
+                State::Lost | State::Back => Fate::Lost,
+                State::Waiting | State::Over => Fate::Open,
+            };
+            Try {
+                part: part_id(attempt.part),
+                replica,
+                asked: attempt.asked.since(started),
+                ended: attempt.end.map(|(at, _)| at.since(started)),
+                fate: attempt.end.map_or(still, |(_, fate)| fate),
+            }
+        })
+    }
+
     /// Gives up every job at devices that have none for a part of those; what was given up, each after how long.
     pub(super) fn cancel_all_but(&mut self, now: Instant, of_use: impl Fn(usize) -> bool) -> Vec<(Route, Duration)> {
         let useful: BTreeSet<NodeId> = (self.0.iter())
@@ -135,6 +161,7 @@ impl Attempts {
         for (&(replica, student), attempt) in &mut self.0 {
             if attempt.state == State::Waiting && !useful.contains(&replica) {
                 attempt.state = State::Over;
+                attempt.end = Some((now, Fate::Cancelled));
                 let route = Route { replica, student, expected: attempt.expected };
                 cancelled.push((route, now.since(attempt.asked)));
             }

@@ -33,6 +33,7 @@ impl Open {
             hedges: self.hedges,
             verified: verdicts.iter().filter(|(_, v)| v.verified).map(|(part, _)| part_id(*part)).collect(),
             disagreements: self.disagreements_of(&verdicts),
+            tries: self.attempts.tries(self.started).collect(),
         }
     }
 

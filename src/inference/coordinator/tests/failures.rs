@@ -3,6 +3,7 @@
 use super::driver::{Story, ask, cancel, id, node, student};
 use super::*;
 use crate::id::{Digest, PartId};
+use crate::inference::{Fate, Loss};
 
 #[test]
 fn one_dead_replica_costs_nothing_while_another_answers() {
@@ -114,7 +115,7 @@ fn a_lost_link_fails_over_to_a_replica_that_was_not_asked_yet() {
     story.link_down(1);
     assert_eq!(story.take_sent(), [(node(2), ask(0, vec![student(0), student(1)], 2000))]);
     assert_eq!(story.coordinator.counters().failovers, 2);
-    let failover = |part| Event::Failover { request: id(0), part: PartId(part), to: node(2) };
+    let failover = |part| Event::Failover { request: id(0), part: PartId(part), to: node(2), loss: Loss::Link };
     assert_eq!(story.events, [failover(0), failover(1)]);
     story.partial(2, 0, [1.0, 1.0]);
     story.partial(2, 1, [1.0, 1.0]);
@@ -257,4 +258,31 @@ fn a_request_that_neither_bundle_can_answer_ends_at_once() {
     story.bundle = Digest([99; 32]);
     story.routing_is(&[&[1], &[]]);
     assert_eq!(story.error_of(7), RequestError::NoReplica { served: 1, min_parts: 2 });
+}
+
+#[test]
+fn an_answer_says_what_became_of_every_replica_that_was_asked() {
+    let mut story = Story::with(&[&[1, 2, 3, 4, 5], &[4]]);
+    story.request(7, 1);
+    story.after_ms(5).link_down(1);
+    story.after_ms(5).refuse(2, 0, Refusal::NotLoaded);
+    story.after_ms(5).partial(3, 0, [1.0, 1.0]);
+    story.after_ms(5).partial(4, 0, [1.0, 1.0]);
+    story.after_ms(5).partial(4, 1, [1.0, 1.0]);
+    let ms = |time: Duration| time.as_millis();
+    let tries: Vec<_> = story.answer_of(7).tries;
+    let mut told: Vec<_> = tries.iter().map(|t| (t.part.0, t.replica, t.ended.map(ms), t.fate)).collect();
+    told.sort_by_key(|(part, replica, ..)| (*part, *replica));
+    assert_eq!(
+        told,
+        [
+            (0, node(1), None, Fate::Lost),
+            (0, node(2), Some(10), Fate::Failed),
+            (0, node(3), Some(15), Fate::Answered),
+            (0, node(4), Some(20), Fate::Answered),
+            (0, node(5), Some(15), Fate::Cancelled),
+            (1, node(4), Some(25), Fate::Answered),
+        ]
+    );
+    assert!(tries.iter().all(|t| t.asked == Duration::ZERO));
 }
