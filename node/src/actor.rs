@@ -10,6 +10,7 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rocoin::bundle::Manifest;
 use rocoin::id::{Digest, NodeId};
@@ -24,6 +25,7 @@ pub use handle::{Answered, NodeHandle, NodeStopped};
 
 use crate::clock::Clock;
 use crate::network::{NetworkEvent, NetworkHandle, Outbox};
+use crate::observe::Observer;
 use crate::refused::Refused;
 use crate::store::StoreHandle;
 use crate::workers::WorkersHandle;
@@ -105,6 +107,7 @@ pub(crate) fn start<M: Machine>(machine: M, clock: Clock, hands: Hands, mailboxe
     let (serving, serving_seen) = watch::channel(machine.serving());
     let (drained, drained_seen) = watch::channel(false);
     let failure = Arc::new(OnceLock::new());
+    let observer = Observer::default();
     let actor = Actor {
         machine,
         clock,
@@ -115,12 +118,14 @@ pub(crate) fn start<M: Machine>(machine: M, clock: Clock, hands: Hands, mailboxe
         outboxes: BTreeMap::new(),
         clients: BTreeMap::new(),
         events: events.clone(),
+        observer: observer.clone(),
+        step_took: Duration::ZERO,
         serving,
         drained,
         failure: Arc::clone(&failure),
     };
     tokio::spawn(actor.run());
-    NodeHandle::new(commands, events, serving_seen, drained_seen, failure)
+    NodeHandle::new(commands, events, serving_seen, drained_seen, failure, observer)
 }
 
 struct Actor<M> {
@@ -134,6 +139,9 @@ struct Actor<M> {
     outboxes: BTreeMap<NodeId, Outbox>,
     clients: BTreeMap<ClientId, oneshot::Sender<Result<Answered, RequestError>>>,
     events: broadcast::Sender<Event>,
+    observer: Observer,
+    /// How long the machine took for the input whose outputs are being carried out.
+    step_took: Duration,
     serving: watch::Sender<Option<Arc<Manifest>>>,
     drained: watch::Sender<bool>,
     /// Why it had to end, for the handles.
@@ -163,10 +171,10 @@ impl<M: Machine> Actor<M> {
             }
             tokio::select! {
                 biased;
-                () = &mut sleep, if timeout.is_some() => self.machine.handle_timeout(self.clock.now()),
+                () = &mut sleep, if timeout.is_some() => self.step(M::handle_timeout),
                 Some(event) = self.mailboxes.control.recv() => self.on_network(event),
-                Some(input) = async { self.refused.pop_front() } => self.machine.handle(self.clock.now(), input),
-                Some(input) = self.mailboxes.results.recv() => self.machine.handle(self.clock.now(), input),
+                Some(input) = async { self.refused.pop_front() } => self.handle(input),
+                Some(input) = self.mailboxes.results.recv() => self.handle(input),
                 Some(event) = self.mailboxes.data.recv() => self.on_network(event),
                 command = self.commands.recv() => match command {
                     Some(command) => self.on_command(command),
@@ -175,6 +183,16 @@ impl<M: Machine> Actor<M> {
             }
             self.carry_out()?;
         }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.step(|machine, now| machine.handle(now, input));
+    }
+
+    fn step(&mut self, step: impl FnOnce(&mut M, Instant)) {
+        let begun = std::time::Instant::now();
+        step(&mut self.machine, self.clock.now());
+        self.step_took = begun.elapsed();
     }
 
     fn on_network(&mut self, event: NetworkEvent) {
@@ -193,7 +211,7 @@ impl<M: Machine> Actor<M> {
                 return;
             }
         };
-        self.machine.handle(self.clock.now(), input);
+        self.handle(input);
     }
 
     fn on_command(&mut self, command: Command) {
@@ -216,7 +234,7 @@ impl<M: Machine> Actor<M> {
                 return;
             }
         };
-        self.machine.handle(self.clock.now(), input);
+        self.handle(input);
     }
 
     fn carry_out(&mut self) -> Result<(), &'static str> {
@@ -260,6 +278,9 @@ impl<M: Machine> Actor<M> {
             }
             Output::Persist { write, durable } => return self.hands.store.persist(write, durable),
             Output::Answer { client, result } => {
+                if let Ok(answer) = &result {
+                    self.observer.answered(answer);
+                }
                 if let Some(reply) = self.clients.remove(&client) {
                     let answered = result.and_then(|answer| {
                         let manifest = self.machine.manifest(answer.bundle).ok_or(RequestError::NotServing)?;
@@ -288,6 +309,7 @@ impl<M: Machine> Actor<M> {
             Event::Deployment(event) => tracing::info!(?event, "deployment"),
             Event::Inference(event) => tracing::debug!(?event, "inference"),
         }
+        self.observer.see(&event, self.step_took);
         // Nobody may be listening.
         let _ = self.events.send(event);
     }

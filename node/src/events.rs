@@ -65,7 +65,7 @@ async fn write(path: PathBuf, mut file: File, mut length: u64, mut events: Recei
 }
 
 /// An event as JSON, without its time; `None` for those that are left out.
-fn told(event: &Event) -> Option<Value> {
+pub(crate) fn told(event: &Event) -> Option<Value> {
     match event {
         Event::Membership(event) => of_membership(event),
         Event::Leadership(event) => Some(of_leadership(event)),

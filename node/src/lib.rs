@@ -22,6 +22,7 @@ pub mod identity;
 mod interrupt;
 mod key_watch;
 pub mod network;
+mod observe;
 mod refused;
 pub mod store;
 pub mod telemetry;

@@ -10,6 +10,8 @@ use rocoin::inference::{Answer, Request, RequestError};
 use rocoin::node::{ClientId, Event, NodeSnapshot};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::observe::Observer;
+
 /// What a client is told to wait when the node's mailbox itself is full. Ours.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -45,6 +47,7 @@ pub struct NodeHandle {
     serving: watch::Receiver<Option<Arc<Manifest>>>,
     drained: watch::Receiver<bool>,
     failure: Arc<OnceLock<String>>,
+    observer: Observer,
 }
 
 impl NodeHandle {
@@ -54,8 +57,9 @@ impl NodeHandle {
         serving: watch::Receiver<Option<Arc<Manifest>>>,
         drained: watch::Receiver<bool>,
         failure: Arc<OnceLock<String>>,
+        observer: Observer,
     ) -> Self {
-        Self { commands, clients: Arc::default(), events, serving, drained, failure }
+        Self { commands, clients: Arc::default(), events, serving, drained, failure, observer }
     }
 
     /// Asks for an answer, with this node as the coordinator. Dropping the future cancels the request.
@@ -121,6 +125,17 @@ impl NodeHandle {
         self.commands.closed().await;
         let unknown = || "this node's loop has ended, which is a defect".to_owned();
         self.failure.get().cloned().unwrap_or_else(unknown)
+    }
+
+    /// Resolves when the node has left the mesh, or its loop has ended.
+    pub async fn left(&self) {
+        let mut drained = self.drained.clone();
+        let _ = drained.wait_for(|drained| *drained).await;
+    }
+
+    /// What happened so far.
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.observer
     }
 
     /// What happens from now on; a subscriber that is too slow misses some.

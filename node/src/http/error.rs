@@ -8,6 +8,7 @@ use rocoin::inference::RequestError;
 use serde_json::json;
 
 use crate::actor::NodeStopped;
+use crate::observe::Turned;
 
 /// Why a call over HTTP failed. Nothing was changed by it.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,29 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
+        let turned = self.turned();
+        let mut response = self.respond();
+        if let Some(turned) = turned {
+            response.extensions_mut().insert(turned);
+        }
+        response
+    }
+}
+
+impl HttpError {
+    /// Why the node did not hear of a request, if it did not.
+    fn turned(&self) -> Option<Turned> {
+        match self {
+            Self::BadRequest(_) | Self::TooLarge(_) | Self::TooSlow => Some(Turned::BadRequest),
+            Self::Busy(_) => Some(Turned::Overloaded),
+            Self::UnknownModel { .. } => Some(Turned::NotServing),
+            Self::Unauthorized | Self::NotReady { .. } | Self::Request(_) | Self::Stopped(_) | Self::Internal(_) => {
+                None
+            }
+        }
+    }
+
+    fn respond(self) -> Response {
         let status = self.status();
         let body = Json(json!({ "error": self.to_string() }));
         if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
-use rocoin::inference::{Answer, Disagreement, Mode, PartAnswer, Request};
+use rocoin::inference::{Answer, Disagreement, Mode, PartAnswer, Request, Try};
 use rocoin::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,13 @@ pub struct Parameters {
     /// `all`, `hedged` or `verify`; the node's own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Whether the answer is to say what became of every replica that was asked; if absent it does not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub explain: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A tensor of a request.
@@ -111,7 +118,11 @@ pub(super) async fn infer(
     if manifest.name != model {
         return Err(HttpError::UnknownModel { asked: model, served: Some(manifest.name.clone()) });
     }
-    Ok(Json(respond(&answer, &manifest, body.id)))
+    let mut response = respond(&answer, &manifest, body.id);
+    if body.parameters.explain {
+        response.parameters["tries"] = answer.tries.iter().map(told).collect();
+    }
+    Ok(Json(response))
 }
 
 /// Reads the body while there is room for it.
@@ -265,6 +276,17 @@ fn respond(answer: &Answer, manifest: &Manifest, id: Option<String>) -> InferRes
             },
         ],
     }
+}
+
+fn told(one: &Try) -> Value {
+    let Try { part, replica, asked, ended, fate } = one;
+    json!({
+        "part": part.0,
+        "replica": replica.to_string(),
+        "asked_us": asked.as_micros(),
+        "ended_us": ended.map(|at| at.as_micros()),
+        "fate": fate,
+    })
 }
 
 fn disagreement(disagreement: &Disagreement) -> Value {

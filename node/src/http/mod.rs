@@ -1,17 +1,20 @@
-//! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, bundles and,
-//! where it is switched on, faults.
+//! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, events, metrics, the
+//! dashboard, bundles and, where it is switched on, faults.
 //!
-//! Bounds: connections, and how long one may be idle; a body's bytes (beyond them the answer is 413), how many bodies are taken at
-//! once ([`Limits`]; 503), and how long a client may be silent while it sends one (408).
+//! Bounds: connections, and how long one may be idle; how many follow the events; a body's bytes (beyond them the answer is 413), how
+//! many bodies are taken at once ([`Limits`]; 503), and how long a client may be silent while it sends one (408).
 
 mod body;
 mod bundles;
 mod connections;
+mod dashboard;
 mod error;
 mod faults;
 pub(crate) mod infer;
 mod limits;
+mod metrics;
 mod model;
+mod stream;
 mod token;
 
 #[cfg(test)]
@@ -74,12 +77,18 @@ fn router(api: Api) -> Router {
         .route("/v2/models/{model}", get(model::metadata))
         .route("/v2/models/{model}/ready", get(model::ready))
         .route("/v2/models/{model}/infer", post(infer::infer))
+        .route_layer(middleware::from_fn_with_state(api.clone(), metrics::count))
         .route("/api/status", get(status))
+        .route("/api/events", get(stream::follow))
+        .route("/api/model", get(dashboard::model))
+        .route("/metrics", get(metrics::page))
         .route("/api/bundles", post(bundles::deploy));
     if api.faults.is_some() {
         routes = routes.route("/api/faults", post(faults::set));
     }
-    routes.layer(middleware::from_fn_with_state(api.clone(), token::demand)).with_state(api)
+    let demand = middleware::from_fn_with_state(api.clone(), token::demand);
+    // What the dashboard consists of is no secret; what it shows is fetched with the token.
+    routes.layer(demand).merge(dashboard::routes()).with_state(api)
 }
 
 async fn live() -> StatusCode {
@@ -96,7 +105,12 @@ async fn ready(State(api): State<Api>) -> Result<StatusCode, HttpError> {
 }
 
 async fn status(State(api): State<Api>) -> Result<Json<NodeSnapshot>, HttpError> {
+    Ok(Json(snapshot(&api).await?))
+}
+
+/// What the node knows, with what went over its links.
+async fn snapshot(api: &Api) -> Result<NodeSnapshot, HttpError> {
     let mut snapshot = api.node.snapshot().await?;
     snapshot.counters.extend(api.network.told());
-    Ok(Json(snapshot))
+    Ok(snapshot)
 }

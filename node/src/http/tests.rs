@@ -1,5 +1,7 @@
 //! The handlers, with a script in the core's place.
 
+mod watching;
+
 use std::sync::Arc;
 
 use axum::Json;
