@@ -114,7 +114,10 @@ class Mesh:
         node.start([other.told["addresses"][0] for other in self.running() if other is not node][:3])
 
     def command(self, *arguments):
-        return subprocess.run([PROGRAM, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+        ran = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True)
+        if ran.returncode:
+            raise AssertionError(f"rocoin {arguments[0]} failed: {ran.stderr}")
+        return ran.stdout
 
     def deploy(self):
         self.command("deploy", BUNDLE, "--node", self.nodes[0].told["http"])
