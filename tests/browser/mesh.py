@@ -120,9 +120,9 @@ class Mesh:
         return ran.stdout
 
     def deploy(self):
-        self.command("deploy", BUNDLE, "--node", self.nodes[0].told["http"])
+        self.command("deploy", BUNDLE, "--node", self.nodes[0].told["http"], "--timeout", "180")
 
-    def wait_whole(self, timeout_s=30):
+    def wait_whole(self, timeout_s=60):
         """Every running node sees just the running ones alive, and each part ready at all of its group and at least twice."""
         running = {node.id for node in self.running()}
 

@@ -32,6 +32,7 @@ export function islands(status, lostAt) {
 /** The islands in one sentence. */
 export function inWords(status, { here, lost }) {
   const names = (members) => members.map((m) => nameOf(status, m.node)).join(", ");
+  if (status.members.length === 1) return "This node knows of no other member.";
   if (lost.length === 0) return `All ${here.length} members are on one island.`;
   const told = lost.map(({ members, since }) => {
     const when = since ? ` since ${new Date(since).toLocaleTimeString("en-GB")}` : "";
