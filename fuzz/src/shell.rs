@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
 use rocoin::node::Lane;
 use rocoin_models::bundle_dir::BundleDir;
@@ -17,12 +18,13 @@ use rocoin_node::decoders;
 
 use super::of_core::Decoder;
 
-pub(crate) const DECODERS: [Decoder; 13] = [
+pub(crate) const DECODERS: [Decoder; 14] = [
     ("announcement", announcement),
     ("bundle-tar", bundle_tar),
     ("idx", idx),
     ("idx-gz", idx_gz),
     ("infer-body", infer_body),
+    ("infer-message", infer_message),
     ("key-file", key_file),
     ("lane-bulk", lane_bulk),
     ("lane-control", lane_control),
@@ -62,14 +64,27 @@ fn peers(bytes: &[u8]) {
     decoders::remembered_peers(bytes);
 }
 
-fn infer_body(bytes: &[u8]) {
+fn manifest() -> &'static Manifest {
     static MANIFEST: OnceLock<Manifest> = OnceLock::new();
-    let manifest = MANIFEST.get_or_init(|| {
+    MANIFEST.get_or_init(|| {
         Manifest::parse(include_bytes!("../../models/bundles/fashion-mnist/manifest.json")).expect("it is sound")
-    });
-    if let Ok(request) = decoders::infer_body(bytes, manifest) {
-        assert_eq!(request.input.len(), 4 * manifest.input.elements());
+    })
+}
+
+fn infer_body(bytes: &[u8]) {
+    // With JSON alone, and with every byte behind the first line a tensor's.
+    let line = bytes.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
+    for json_length in [None, line] {
+        are_images(&decoders::infer_body(bytes, json_length, manifest()).unwrap_or_default());
     }
+}
+
+fn infer_message(bytes: &[u8]) {
+    are_images(&decoders::infer_message(bytes, manifest()).unwrap_or_default());
+}
+
+fn are_images(images: &[Blob]) {
+    assert!(images.iter().all(|image| image.len() == 4 * manifest().input.elements()));
 }
 
 fn bundle_tar(bytes: &[u8]) {

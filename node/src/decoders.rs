@@ -2,8 +2,8 @@
 //! tests replay. The node calls the same code in its own places.
 
 use libp2p::Multiaddr;
+use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
-use rocoin::inference::Request;
 use rocoin::node::Lane;
 
 use crate::fleet_key::KeyFile;
@@ -19,12 +19,20 @@ pub fn announcement(bytes: &[u8]) -> Option<Vec<Multiaddr>> {
     network::parse_announcement(bytes)
 }
 
-/// The body of an inference request to a model with that manifest.
+/// The images of an inference request to a model with that manifest, of whose body so many bytes are JSON; `None`: all of them.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn infer_body(bytes: &[u8], manifest: &Manifest) -> Result<Request, String> {
-    http::infer::decode(bytes, manifest)
+pub fn infer_body(bytes: &[u8], json_length: Option<usize>, manifest: &Manifest) -> Result<Vec<Blob>, String> {
+    http::infer::decode(bytes, json_length, manifest)
+}
+
+/// The images of gRPC's inference request to a model with that manifest.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn infer_message(bytes: &[u8], manifest: &Manifest) -> Result<Vec<Blob>, String> {
+    http::grpc::decode(bytes, manifest)
 }
 
 /// A key file.

@@ -25,7 +25,8 @@ fn each_bad_request_gets_its_status_and_its_reason_and_the_node_goes_on() {
     let cases: Vec<(String, u16, &str)> = vec![
         (request(|r| r["inputs"][0]["name"] = json!("picture")), 400, "inputs[0].name is \"picture\""),
         (request(|r| r["inputs"][0]["shape"] = json!([1, 1, 8, 9])), 400, "inputs[0].shape is [1, 1, 8, 9]"),
-        (request(|r| r["inputs"][0]["shape"] = json!([2, 1, 8, 8])), 400, "inputs[0].shape is [2, 1, 8, 8]"),
+        (request(|r| r["inputs"][0]["shape"] = json!([2, 1, 8, 8])), 400, "has 64 numbers; its shape has 128"),
+        (request(|r| r["inputs"][0]["shape"] = json!([65, 1, 8, 8])), 400, "a batch has 1 to 64 images"),
         (request(|r| r["inputs"][0]["datatype"] = json!("FP64")), 400, "inputs[0].datatype is \"FP64\""),
         (request(|r| r["inputs"][0]["data"][3] = Value::Null), 400, "is null, which is no number"),
         (request(|r| r["inputs"][0]["data"][3] = json!("1")), 400, "which is no number"),

@@ -92,6 +92,13 @@ pub(crate) struct Bench {
     _dir: tempfile::TempDir,
 }
 
+impl Bench {
+    /// What the script was given, in order.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
 async fn bench(react: React, due: Option<Instant>) -> Bench {
     bench_with(react, due, Vec::new()).await
 }

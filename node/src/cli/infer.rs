@@ -108,9 +108,11 @@ fn another_may_help(error: &ClientError) -> bool {
 }
 
 fn shape(metadata: &Value) -> anyhow::Result<Vec<usize>> {
-    let shape: Vec<usize> = serde_json::from_value(metadata["inputs"][0]["shape"].clone())
+    let shape: Vec<i64> = serde_json::from_value(metadata["inputs"][0]["shape"].clone())
         .context("the node does not say what shape its model takes")?;
-    Ok(shape[1.min(shape.len())..].to_vec())
+    // In front is the batch, −1.
+    let image = shape.iter().skip(1).map(|&length| usize::try_from(length));
+    image.collect::<Result<_, _>>().with_context(|| format!("the node says that its model takes {shape:?}"))
 }
 
 /// The images of a file, each row-major with the model's shape.

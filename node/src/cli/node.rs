@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{Config, Settings};
 use crate::device::{Device, DeviceHandle};
 use crate::files::write_atomic;
-use crate::http::{self, Api, Limits};
+use crate::http::{self, Api, Limits, Statistics};
 use crate::telemetry::{self, LogFormat};
 
 /// What is not finished after this long is given up. Longer than any request's usual deadline.
@@ -76,13 +76,15 @@ async fn run_device(config: Config, stop_with_stdin: bool, http: &Handle) -> any
         lies: device.lies.clone(),
         token: device.http_token.clone(),
         limits: Limits::default(),
+        statistics: Statistics::default(),
     };
     let listener = device.http_listener;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut server = http.spawn(async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // A dropped sender stops it as well.
-        http::serve(listener, api, async { drop(stopped.await) }).await
+        http::serve(listener, api, async { drop(stopped.await) }).await;
+        Ok::<_, std::io::Error>(())
     });
     tokio::select! {
         _ = terminate.recv() => {}

@@ -10,6 +10,8 @@ use super::HttpError;
 
 /// A client that sends nothing for so long is given up. Ours.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// A body that is collected and takes longer to come in is given up. Ours: several usual deadlines.
+const WHOLE_MAX: Duration = Duration::from_secs(10);
 /// Of what is too large so much more is read and thrown away, so that its sender hears why instead of finding the
 /// connection broken. Ours.
 const DISCARDED_BYTES_MAX: usize = 16 << 20;
@@ -45,9 +47,13 @@ impl Incoming {
     /// All of it.
     pub(super) async fn collect(mut self) -> Result<Vec<u8>, HttpError> {
         let mut all = Vec::new();
-        while let Some(piece) = self.next().await? {
-            all.extend_from_slice(&piece);
-        }
+        let collect = async {
+            while let Some(piece) = self.next().await? {
+                all.extend_from_slice(&piece);
+            }
+            Ok::<_, HttpError>(())
+        };
+        timeout(WHOLE_MAX, collect).await.map_err(|_| HttpError::TooSlow)??;
         Ok(all)
     }
 

@@ -16,6 +16,10 @@ use tokio::time::{Instant, Sleep, sleep};
 const CONNECTIONS_MAX: usize = 256;
 /// A connection on which nothing comes and nothing goes for so long is closed. Ours: twice a request's longest deadline.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// A connection whose first bytes take longer is closed: nobody who means to ask waits so long. Ours.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many these are. No request is shorter, and by them HTTP/2 is told from HTTP/1.1.
+const FIRST_BYTES: usize = 24;
 
 /// Accepts connections while there is room.
 #[derive(Debug)]
@@ -43,8 +47,8 @@ impl axum::serve::Listener for Bounded {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.room).acquire_owned().await.ok();
         let (stream, from) = axum::serve::Listener::accept(&mut self.listener).await;
-        let idle = Box::pin(sleep(self.idle_timeout));
-        (Connection { stream, idle, idle_timeout: self.idle_timeout, _permit: permit }, from)
+        let idle = Box::pin(sleep(self.idle_timeout.min(FIRST_TIMEOUT)));
+        (Connection { stream, idle, idle_timeout: self.idle_timeout, first: FIRST_BYTES, _permit: permit }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -58,11 +62,16 @@ pub(super) struct Connection {
     stream: TcpStream,
     idle: Pin<Box<Sleep>>,
     idle_timeout: Duration,
+    /// How many of the first bytes have not come yet; until then nothing prolongs the wait.
+    first: usize,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
     fn touch(&mut self) {
+        if self.first > 0 {
+            return;
+        }
         let until = Instant::now() + self.idle_timeout;
         self.idle.as_mut().reset(until);
     }
@@ -70,8 +79,10 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let filled = into.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, into) {
             Poll::Ready(read) => {
+                self.first = self.first.saturating_sub(into.filled().len() - filled);
                 self.touch();
                 Poll::Ready(read)
             }

@@ -12,13 +12,16 @@ const UPLOADS_MAX: usize = 1;
 const INFER_KIB_MAX: usize = 64 << 10;
 
 /// Clients that follow the node's events at once. A page of the dashboard is one.
-const STREAMS_MAX: usize = 32;
+const FOLLOWERS_MAX: usize = 32;
+/// Streams of inference requests at once; each may have one message being read.
+const STREAMS_MAX: usize = 16;
 
 /// What is free. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Limits {
     uploads: Arc<Semaphore>,
     infer_kib: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -30,11 +33,9 @@ impl Default for Limits {
 
 impl Limits {
     pub(super) fn new(uploads: usize, infer_kib: usize) -> Self {
-        Self {
-            uploads: Arc::new(Semaphore::new(uploads)),
-            infer_kib: Arc::new(Semaphore::new(infer_kib)),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
-        }
+        let most = [uploads, infer_kib, FOLLOWERS_MAX, STREAMS_MAX];
+        let [uploads, infer_kib, followers, streams] = most.map(|n| Arc::new(Semaphore::new(n)));
+        Self { uploads, infer_kib, followers, streams }
     }
 
     /// The turn to upload a bundle, until it is dropped.
@@ -43,8 +44,9 @@ impl Limits {
     }
 
     /// Room to follow the node's events, until it is dropped.
-    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, HttpError> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| HttpError::Busy("too many clients follow this node"))
+    pub(super) fn follow(&self) -> Result<OwnedSemaphorePermit, HttpError> {
+        let room = Arc::clone(&self.followers).try_acquire_owned();
+        room.map_err(|_| HttpError::Busy("too many clients follow this node"))
     }
 
     /// Room for an inference body of so many bytes, until it is dropped.
@@ -52,5 +54,10 @@ impl Limits {
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.infer_kib).try_acquire_many_owned(kib);
         room.map_err(|_| HttpError::Busy("too many requests are being read"))
+    }
+
+    /// Room for a stream of inference requests, until it is dropped.
+    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, HttpError> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| HttpError::Busy("too many streams are open"))
     }
 }

@@ -1,5 +1,5 @@
-//! The HTTP interface of a node: inference after the Open Inference Protocol (JSON tensors), health, status, events, metrics, the
-//! dashboard, bundles and, where it is switched on, faults.
+//! The HTTP interface of a node: inference after the Open Inference Protocol, status, events, metrics, the dashboard, bundles and, where
+//! it is switched on, faults.
 //!
 //! Bounds: connections, and how long one may be idle; how many follow the events; a body's bytes (beyond them the answer is 413), how
 //! many bodies are taken at once ([`Limits`]; 503), and how long a client may be silent while it sends one (408).
@@ -10,20 +10,23 @@ mod connections;
 mod dashboard;
 mod error;
 mod faults;
+pub(crate) mod grpc;
 pub(crate) mod infer;
 mod limits;
 mod metrics;
 mod model;
+mod oip;
+mod openapi;
+mod serve;
 mod stream;
 mod token;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -31,8 +34,8 @@ use rocoin::node::NodeSnapshot;
 use tokio::net::TcpListener;
 
 pub use self::error::HttpError;
-pub use self::infer::{InferRequest, InferResponse, InputTensor, OutputTensor};
 pub use self::limits::Limits;
+pub use self::oip::Statistics;
 use crate::actor::NodeHandle;
 use crate::network::{FaultSwitch, NetworkCounters};
 use crate::store::Store;
@@ -55,28 +58,17 @@ pub struct Api {
     pub token: Option<String>,
     /// How much it takes at once.
     pub limits: Limits,
+    /// How often its models were asked.
+    pub statistics: Statistics,
 }
 
 /// Serves until `stop` resolves; then finishes the requests in flight.
-///
-/// # Errors
-/// If the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    api: Api,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(connections::Bounded::new(listener), router(api)).with_graceful_shutdown(stop).await
+pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()>) {
+    serve::serve(connections::Bounded::new(listener), router(api), stop).await;
 }
 
 fn router(api: Api) -> Router {
-    let mut routes = Router::new()
-        .route("/v2", get(model::server))
-        .route("/v2/health/live", get(live))
-        .route("/v2/health/ready", get(ready))
-        .route("/v2/models/{model}", get(model::metadata))
-        .route("/v2/models/{model}/ready", get(model::ready))
-        .route("/v2/models/{model}/infer", post(infer::infer))
+    let mut routes = open_inference()
         .route_layer(middleware::from_fn_with_state(api.clone(), metrics::count))
         .route("/api/status", get(status))
         .route("/api/events", get(stream::follow))
@@ -86,22 +78,32 @@ fn router(api: Api) -> Router {
     if api.faults.is_some() {
         routes = routes.route("/api/faults", post(faults::set));
     }
+    let routes =
+        routes.fallback(async || HttpError::NoSuchPath).method_not_allowed_fallback(async || HttpError::NoSuchMethod);
     let demand = middleware::from_fn_with_state(api.clone(), token::demand);
     // What the dashboard consists of is no secret; what it shows is fetched with the token.
     routes.layer(demand).merge(dashboard::routes()).with_state(api)
 }
 
-async fn live() -> StatusCode {
-    StatusCode::OK
-}
-
-/// Ready means that every part of a bundle has a replica that this node reaches.
-async fn ready(State(api): State<Api>) -> Result<StatusCode, HttpError> {
-    let snapshot = api.node.snapshot().await?;
-    if snapshot.draining || snapshot.parts.is_empty() || snapshot.parts_served < snapshot.parts.len() {
-        return Err(HttpError::NotReady { served: snapshot.parts_served, parts: snapshot.parts.len() });
+/// What the Open Inference Protocol has, of the version that is served and of a version that is named.
+fn open_inference() -> Router<Api> {
+    let mut routes = Router::new()
+        .route("/openapi.json", get(openapi::description))
+        .route("/v2", get(model::server))
+        .route("/v2/health/live", get(model::live))
+        .route("/v2/health/ready", get(model::server_ready))
+        .route("/v2/models/stats", get(model::all_statistics))
+        .route("/v2/repository/index", post(model::index))
+        .route(grpc::PATH, post(grpc::call));
+    for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
+        routes = routes
+            .route(model, get(model::metadata))
+            .route(&format!("{model}/ready"), get(model::ready))
+            .route(&format!("{model}/config"), get(model::config))
+            .route(&format!("{model}/stats"), get(model::statistics))
+            .route(&format!("{model}/infer"), post(infer::infer));
     }
-    Ok(StatusCode::OK)
+    routes
 }
 
 async fn status(State(api): State<Api>) -> Result<Json<NodeSnapshot>, HttpError> {

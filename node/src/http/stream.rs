@@ -40,7 +40,7 @@ pub(super) async fn follow(
     State(api): State<Api>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
-    let place = api.limits.stream()?;
+    let place = api.limits.follow()?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let (waiting, news) = api.node.observer().journal.read(last);
     let follower =
