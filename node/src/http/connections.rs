@@ -47,6 +47,8 @@ impl axum::serve::Listener for Bounded {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.room).acquire_owned().await.ok();
         let (stream, from) = axum::serve::Listener::accept(&mut self.listener).await;
+        // Answers are small, and of several pieces over gRPC: none waits until the one before is confirmed.
+        let _ = stream.set_nodelay(true);
         let idle = Box::pin(sleep(self.idle_timeout.min(FIRST_TIMEOUT)));
         (Connection { stream, idle, idle_timeout: self.idle_timeout, first: FIRST_BYTES, _permit: permit }, from)
     }

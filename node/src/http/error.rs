@@ -34,6 +34,9 @@ pub enum HttpError {
     /// The token is missing or wrong.
     #[error("this node wants its token: send the header `Authorization: Bearer …`")]
     Unauthorized,
+    /// A page of another site asks, or a name that is not this machine's leads here.
+    #[error("{0}; give the node a token (--http-token-file) to be asked that way")]
+    Forbidden(String),
     /// Another model is served, or none.
     #[error("model {asked} is not served here; {} is", served.as_deref().unwrap_or("none"))]
     UnknownModel {
@@ -90,6 +93,7 @@ impl HttpError {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownModel { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Request(RequestError::Deadline { .. }) => StatusCode::GATEWAY_TIMEOUT,
@@ -108,7 +112,8 @@ impl HttpError {
             Self::BadRequest(_) | Self::TooLarge(_) | Self::TooSlow => Some(Turned::BadRequest),
             Self::Busy(_) => Some(Turned::Overloaded),
             Self::UnknownModel { .. } => Some(Turned::NotServing),
-            Self::Unauthorized | Self::NotReady { .. } | Self::NoSuchPath | Self::NoSuchMethod => None,
+            Self::Unauthorized | Self::Forbidden(_) | Self::NotReady { .. } => None,
+            Self::NoSuchPath | Self::NoSuchMethod => None,
             Self::Request(_) | Self::Stopped(_) | Self::Internal(_) => None,
         }
     }

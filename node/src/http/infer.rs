@@ -193,18 +193,13 @@ fn question(request: InferRequest, tensors: Option<&[u8]>, manifest: &Manifest) 
     let (name, datatype, shape) = (input.name.as_str(), input.datatype.as_str(), input.shape.as_slice());
     let images = Tensor { name, datatype, shape, data: data(input, tensors)? }.images(&manifest.input)?;
     let parameters = request.parameters.unwrap_or_default();
-    let wanted = match request.outputs {
-        None => Wanted::all(parameters.binary_data_output),
-        Some(outputs) if outputs.is_empty() => Wanted::all(parameters.binary_data_output),
-        Some(outputs) => outputs
-            .into_iter()
-            .map(|RequestedOutput { name, parameters: of_output }| {
-                let of_output = of_output.unwrap_or_default();
-                let binary = of_output.binary_data.unwrap_or(parameters.binary_data_output);
-                Wanted::new(&name, of_output.classification, binary)
-            })
-            .collect::<Result<_, _>>()?,
-    };
+    let binary = parameters.binary_data_output;
+    let outputs = request.outputs.unwrap_or_default().into_iter();
+    let named = outputs.map(|RequestedOutput { name, parameters }| {
+        let OutputParameters { binary_data, classification } = parameters.unwrap_or_default();
+        Wanted::new(&name, classification, binary_data.unwrap_or(binary))
+    });
+    let wanted = Wanted::list(named, binary)?;
     Ok(Question { id: request.id, images, terms: parameters.terms(None), wanted })
 }
 

@@ -313,6 +313,7 @@ async fn a_body_whose_parts_do_not_fit_together_is_told_how() {
         (json(&|r| r["inputs"][0]["shape"] = json!([1e300])), Some(""), "invalid type: floating point"),
         (json(&|r| r["inputs"][0]["shape"] = json!([u64::MAX])), Some(""), "invalid value"),
         (json(&|r| r["outputs"] = json!([{ "name": "other" }])), Some(""), "this model gives \"logits\" and"),
+        (json(&|r| r["outputs"] = json!(vec![json!({ "name": "label" }); 9])), Some(""), "outputs has \"label\" twice"),
         (
             json(&|r| r["inputs"][0]["parameters"] = json!({ "shared_memory_region": "x" })),
             Some(""),

@@ -99,10 +99,7 @@ fn images(request: &ModelInferRequest, manifest: &Manifest) -> Result<Vec<Blob>,
 fn question(request: &ModelInferRequest, manifest: &Manifest, left: Option<Duration>) -> Result<Question, String> {
     let parameters = to_json(&request.parameters);
     let parameters: Parameters = serde_json::from_value(parameters).map_err(|e| format!("parameters: {e}"))?;
-    let wanted = match request.outputs.as_slice() {
-        [] => Wanted::all(false),
-        outputs => outputs.iter().map(wanted).collect::<Result<_, _>>()?,
-    };
+    let wanted = Wanted::list(request.outputs.iter().map(wanted), false)?;
     Ok(Question {
         id: Some(request.id.clone()).filter(|id| !id.is_empty()),
         images: images(request, manifest)?,

@@ -9,6 +9,9 @@ use crate::http::HttpError;
 /// Where gRPC's clients look for the time to wait before they ask again, ms.
 const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
+/// Characters of a reason at most: it may quote what the client sent, and goes in a header.
+const REASON_MAX: usize = 500;
+
 /// The same failure as HTTP's status codes tell it.
 pub(super) fn status(error: &HttpError) -> Status {
     let mut metadata = MetadataMap::new();
@@ -16,13 +19,15 @@ pub(super) fn status(error: &HttpError) -> Status {
         let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         metadata.insert(RETRY_PUSHBACK, MetadataValue::from(ms));
     }
-    Status::with_metadata(code(error.status()), error.to_string(), metadata)
+    let reason: String = error.to_string().chars().take(REASON_MAX).collect();
+    Status::with_metadata(code(error.status()), reason, metadata)
 }
 
 fn code(status: StatusCode) -> Code {
     match status {
         StatusCode::BAD_REQUEST => Code::InvalidArgument,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
         StatusCode::NOT_FOUND => Code::NotFound,
         StatusCode::METHOD_NOT_ALLOWED => Code::Unimplemented,
         StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,

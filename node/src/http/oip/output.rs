@@ -44,8 +44,24 @@ impl Wanted {
         Ok(Self { output, classes, binary })
     }
 
+    /// The outputs that a request names; none named: all.
+    ///
+    /// # Errors
+    /// Of the first that cannot be told, or one named twice: an answer holds each output once at most.
+    pub(crate) fn list(named: impl Iterator<Item = Result<Self, String>>, binary: bool) -> Result<Vec<Self>, String> {
+        let mut wanted: Vec<Self> = Vec::new();
+        for output in named {
+            let output = output?;
+            if wanted.iter().any(|other| other.output == output.output) {
+                return Err(format!("outputs has {:?} twice", output.output.name()));
+            }
+            wanted.push(output);
+        }
+        Ok(if wanted.is_empty() { Self::all(binary) } else { wanted })
+    }
+
     /// Every output, as it is.
-    pub(crate) fn all(binary: bool) -> Vec<Self> {
+    fn all(binary: bool) -> Vec<Self> {
         [Kind::Logits, Kind::Label].map(|output| Self { output, classes: None, binary }).to_vec()
     }
 

@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 /// A request's deadline where it names none.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(2);
+/// Of the time that a client's call lasts, kept for the answer's way back: a tenth, and no more than this. Ours.
+const WAY_BACK: Duration = Duration::from_millis(50);
 /// The longest that a node takes; how long a client's own call may last beyond it is no reason to refuse.
 const DEADLINE_MAX: Duration = Duration::from_secs(60);
 
@@ -51,7 +53,7 @@ impl Parameters {
     pub(crate) fn terms(&self, left: Option<Duration>) -> Terms {
         let timeout = self.timeout.filter(|&micros| micros > 0).map(Duration::from_micros);
         let asked = [self.deadline_ms.map(Duration::from_millis), timeout].into_iter().flatten().min();
-        let call = left.map(|left| left.min(DEADLINE_MAX));
+        let call = left.map(|left| left.saturating_sub((left / 10).min(WAY_BACK)).min(DEADLINE_MAX));
         let deadline = [asked, call].into_iter().flatten().min().unwrap_or(DEADLINE_DEFAULT);
         Terms { deadline, min_parts: self.min_parts.unwrap_or(1), mode: self.mode, explain: self.explain }
     }
@@ -71,8 +73,8 @@ mod tests {
         assert_eq!(terms(Some(300), None, None), 300);
         assert_eq!(terms(Some(300), Some(0), None), 300);
         assert_eq!(terms(Some(300), Some(200_000), None), 200);
-        assert_eq!(terms(None, Some(200_000), Some(100)), 100);
-        assert_eq!(terms(None, None, Some(5_000)), 5_000);
+        assert_eq!(terms(None, Some(200_000), Some(100)), 90);
+        assert_eq!(terms(None, None, Some(5_000)), 4_950);
         assert_eq!(terms(None, None, Some(3_600_000)), 60_000);
         assert_eq!(
             terms(Some(3_600_000), None, None),
