@@ -59,7 +59,7 @@ class Hostile(unittest.TestCase):
 
     def test_a_body_of_a_gibibyte(self):
         with socket.create_connection((HOST, PORT), timeout=60) as client:
-            head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {1 << 30}\r\n\r\n"
+            head = f"POST {INFER} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {1 << 30}\r\n\r\n"
             client.sendall(head.encode())
             block, sent = b" " * (1 << 20), 0
             try:

@@ -369,7 +369,7 @@ async fn a_client_that_goes_away_ends_its_request() {
     let mut client = TcpStream::connect(address).await.unwrap();
     let body = image().to_string();
     let path = format!("/v2/models/{}/infer", manifest().name);
-    let head = format!("POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     client.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
     until_seen(&bench, "Request").await;
     drop(client);
@@ -403,7 +403,7 @@ async fn every_address_answers_in_json_whatever_is_wrong_with_it() {
         ("POST /inference.GRPCInferenceService/ServerLive", 400),
     ] {
         let mut client = TcpStream::connect(address).await.unwrap();
-        let request = format!("{asked} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        let request = format!("{asked} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         client.write_all(request.as_bytes()).await.unwrap();
         let mut reply = String::new();
         timeout(Duration::from_secs(30), client.read_to_string(&mut reply)).await.unwrap().unwrap();
