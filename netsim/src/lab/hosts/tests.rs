@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Hosts, Impairment, Line, Namespace};
+use super::{Hosts, Impairment, Line, Namespace, ip};
 use crate::harness::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -132,7 +132,14 @@ fn a_limited_rate_holds_up_what_is_sent() {
 fn what_was_made_is_gone_at_the_end_and_what_ran_there_too() {
     let Some(hosts) = hosts(1) else { return };
     let name = hosts.all()[0].namespace().name().to_owned();
-    let mut sleeper = hosts.all()[0].command("sleep").arg("600").spawn().unwrap();
+    let mut sleeper = hosts.all()[0].command("sleep").arg("60").spawn().unwrap();
+    // It is there only when `ip` has entered and become it.
+    let pid = sleeper.id().to_string();
+    wait_until("the process is inside", PATIENCE, || {
+        let inside = ip::netns(&["pids", &name]).map_err(|e| e.to_string())?;
+        inside.lines().any(|line| line.trim() == pid).then_some(()).ok_or(inside)
+    })
+    .unwrap();
     assert!(exists(&name));
     drop(hosts);
     assert!(!exists(&name));
