@@ -22,5 +22,5 @@ mod window;
 pub use config::Config;
 pub use desired::rank;
 pub use message::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Message};
-pub use port::{Event, Input, Kept, Output, Peer};
+pub use port::{ChunkError, Event, Input, Kept, Output, Peer};
 pub use stock::{Counters, Stock};

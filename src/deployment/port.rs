@@ -65,9 +65,18 @@ pub enum Input {
         artifact: Digest,
         /// From this byte on.
         offset: u64,
-        /// The whole artifact's size and the bytes; `None` if it is not held.
-        chunk: Option<(u64, Blob)>,
+        /// The whole artifact's size and the bytes.
+        chunk: Result<(u64, Blob), ChunkError>,
     },
+}
+
+/// Why there is no chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkError {
+    /// The artifact is not held: its file was damaged or is gone, and has to be fetched anew.
+    Absent,
+    /// It could not be read this time; it is still held.
+    Unread,
 }
 
 /// What a node starts with.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{ClientId, JobId, WriteId};
 use crate::blob::Blob;
 use crate::bundle::Manifest;
+use crate::deployment::ChunkError;
 use crate::id::{Digest, NodeId};
 use crate::inference::Request;
 use crate::time::Duration;
@@ -75,8 +76,8 @@ pub enum Input {
         artifact: Digest,
         /// From this byte on.
         offset: u64,
-        /// The whole artifact's size and the bytes; `None` if it is not held.
-        chunk: Option<(u64, Blob)>,
+        /// The whole artifact's size and the bytes.
+        chunk: Result<(u64, Blob), ChunkError>,
     },
     /// [`super::Output::Persist`] is on disk, or could not be written.
     Persisted {

@@ -7,11 +7,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use rocoin::blob::Blob;
+use rocoin::deployment::ChunkError;
 use rocoin::id::{Digest, NodeId};
 use rocoin::node::{Durable, Input, WriteId};
 use tokio::sync::mpsc;
 
-use super::{StateDir, Store, durable, durable_path};
+use super::{ArtifactError, StateDir, Store, durable, durable_path};
 use crate::refused::{Refused, give};
 
 /// Tasks that wait for the disk; one more is refused, and the node hears so.
@@ -54,7 +55,7 @@ impl StoreHandle {
 
     /// Read a piece of an artifact.
     pub(crate) fn read_chunk(&self, to: NodeId, artifact: Digest, offset: u64, length: u32) -> Result<(), Refused> {
-        let busy = || Input::ChunkRead { to, artifact, offset, chunk: None };
+        let busy = || Input::ChunkRead { to, artifact, offset, chunk: Err(ChunkError::Unread) };
         give(&self.tasks, Task::ReadChunk { to, artifact, offset, length }, ARTIFACTS_THREAD, busy)
     }
 
@@ -120,10 +121,14 @@ fn handle_artifacts(artifacts: &Store, queue: &Receiver<Task>, done: &mpsc::Send
             },
             Task::ReadChunk { to, artifact, offset, length } => {
                 let chunk = artifacts.read_chunk(artifact, offset, length);
-                if let Err(e) = &chunk {
+                let chunk = chunk.map_err(|e| {
                     tracing::warn!(peer = %to.short(), "cannot give a chunk: {e}");
-                }
-                Input::ChunkRead { to, artifact, offset, chunk: chunk.ok() }
+                    match e {
+                        ArtifactError::Absent(_) | ArtifactError::Corrupt { .. } => ChunkError::Absent,
+                        ArtifactError::File(_) => ChunkError::Unread,
+                    }
+                });
+                Input::ChunkRead { to, artifact, offset, chunk }
             }
             Task::Sweep { artifact } => {
                 artifacts.sweep(artifact);
@@ -181,12 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_for_which_the_disk_has_no_time_is_not_said_to_be_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::open(dir.path()).unwrap();
+        // Nobody takes the tasks.
+        let (tasks, _queue) = sync_channel(1);
+        let artifacts = Arc::new(state.artifacts().unwrap());
+        let store = StoreHandle { artifacts, tasks, writes: sync_channel(1).0 };
+        let read = || store.read_chunk(NodeId([1; 32]), Digest([2; 32]), 0, 16);
+        assert!(read().is_ok());
+        let Err(Refused::Busy(told)) = read() else { panic!("the queue has room for one") };
+        assert!(matches!(*told, Input::ChunkRead { chunk: Err(ChunkError::Unread), .. }), "{told:?}");
+    }
+
+    #[test]
     fn a_chunk_that_is_not_held_is_said_to_be_absent() {
         let dir = tempfile::tempdir().unwrap();
         let (state, _) = StateDir::open(dir.path()).unwrap();
         let (done, mut inputs) = mpsc::channel(64);
         let store = StoreActor::start(&state, Arc::new(state.artifacts().unwrap()), done).unwrap();
         store.read_chunk(NodeId([1; 32]), Digest([2; 32]), 0, 16).unwrap();
-        assert!(matches!(inputs.blocking_recv().unwrap(), Input::ChunkRead { chunk: None, .. }));
+        assert!(matches!(inputs.blocking_recv().unwrap(), Input::ChunkRead { chunk: Err(ChunkError::Absent), .. }));
     }
 }

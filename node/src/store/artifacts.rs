@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -175,7 +176,7 @@ impl Store {
         if !self.index().bytes.contains_key(&artifact) {
             return Err(ArtifactError::Absent(artifact));
         }
-        let bytes = read_bounded(&self.path(artifact), ARTIFACT_BYTES_MAX)?;
+        let bytes = read_bounded(&self.path(artifact), ARTIFACT_BYTES_MAX).map_err(|e| self.unread(artifact, e))?;
         if let Err(e) = check(artifact, &bytes) {
             self.forget(artifact);
             return Err(e);
@@ -197,8 +198,18 @@ impl Store {
         let length = u64::from(length).min(total.saturating_sub(offset));
         let mut chunk = vec![0; usize::try_from(length).unwrap_or(0)];
         let path = self.path(artifact);
-        File::open(&path).and_then(|file| file.read_exact_at(&mut chunk, offset)).map_err(failed("read", &path))?;
+        let read = File::open(&path).and_then(|file| file.read_exact_at(&mut chunk, offset));
+        read.map_err(failed("read", &path)).map_err(|e| self.unread(artifact, e))?;
         Ok((total, chunk.into()))
+    }
+
+    /// A file that somebody took away is not held any more; one that cannot be read now may be another time.
+    fn unread(&self, artifact: Digest, error: FileError) -> ArtifactError {
+        if matches!(&error, FileError::Io { reason, .. } if reason.kind() == ErrorKind::NotFound) {
+            self.index().remove(artifact);
+            return ArtifactError::Absent(artifact);
+        }
+        error.into()
     }
 
     /// Where they are.
@@ -300,6 +311,22 @@ mod tests {
         assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::Corrupt { .. })));
         assert!(matches!(artifacts.read(digest), Err(ArtifactError::Absent(_))));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_artifact_that_was_taken_away_is_noticed_and_one_that_cannot_be_read_is_still_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = Digest::of(b"student");
+        let artifacts = Store::open(dir.path()).unwrap();
+        artifacts.put(digest, b"student").unwrap();
+        let path = dir.path().join(digest.to_string());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::File(_))));
+        assert_eq!(artifacts.held().len(), 1);
+        fs::remove_dir(&path).unwrap();
+        assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::Absent(_))));
+        assert_eq!(artifacts.held().len(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Stock;
 use crate::blob::Blob;
 use crate::deployment::message::{CHUNK_BYTES_MAX, Message};
-use crate::deployment::port::Output;
+use crate::deployment::port::{ChunkError, Output};
 use crate::deployment::serve::Read;
 use crate::id::{Digest, NodeId};
 use crate::time::Instant;
@@ -22,20 +22,28 @@ impl Stock {
         self.send(from, Message::Absent { artifact }, Blob::default());
     }
 
-    pub(super) fn on_chunk_read(&mut self, to: NodeId, artifact: Digest, offset: u64, chunk: Option<(u64, Blob)>) {
+    pub(super) fn on_chunk_read(
+        &mut self,
+        to: NodeId,
+        artifact: Digest,
+        offset: u64,
+        chunk: Result<(u64, Blob), ChunkError>,
+    ) {
         match chunk {
-            Some((total, blob)) if !blob.is_empty() || total == 0 => {
+            Ok((total, blob)) if !blob.is_empty() || total == 0 => {
                 if self.serve.sent(to, artifact, offset, self.now) {
                     self.counters.chunks_sent += 1;
                     self.send(to, Message::Chunk { artifact, offset, total }, blob);
                 }
             }
-            Some((total, _)) => {
+            Ok((total, _)) => {
                 self.serve.not_sent(to, artifact, offset);
                 self.serve.clip(to, artifact, total);
             }
-            None => {
-                self.held.remove(&artifact);
+            Err(error) => {
+                if error == ChunkError::Absent {
+                    self.held.remove(&artifact);
+                }
                 self.serve.not_sent(to, artifact, offset);
                 self.serve.cancel(to, artifact);
                 self.send(to, Message::Absent { artifact }, Blob::default());

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::fleet::plan;
 use crate::blob::Blob;
-use crate::deployment::{Config, Input, Kept, Message, Output, Peer, Stock};
+use crate::deployment::{ChunkError, Config, Input, Kept, Message, Output, Peer, Stock};
 use crate::id::Digest;
 use crate::leadership::tests::fixture::{Bundle, bundle, id};
 use crate::membership::{Deployment, Holding, Record};
@@ -44,6 +44,10 @@ fn message(bundle: &Bundle) -> impl Strategy<Value = (Message, Blob)> + use<> {
     ]
 }
 
+fn chunk() -> impl Strategy<Value = Result<(u64, Blob), ChunkError>> {
+    prop_oneof![Just(Ok((1, vec![1].into()))), Just(Err(ChunkError::Absent)), Just(Err(ChunkError::Unread))]
+}
+
 fn peer(bundle: &Bundle) -> impl Strategy<Value = Peer> + use<> {
     let (digest, students) = (bundle.digest, bundle.students());
     (2..5_u8, any::<bool>(), any::<bool>(), any::<bool>(), 0..3_u64).prop_map(
@@ -73,11 +77,8 @@ fn input(bundle: &Bundle) -> impl Strategy<Value = Input> + use<> {
         1 => Just(Input::Deploy { bundle: other.digest, manifest: other.manifest }),
         2 => (artifact(bundle), result.clone()).prop_map(|(artifact, result)| Input::Stored { artifact, result }),
         2 => (artifact(bundle), result).prop_map(|(student, result)| Input::Loaded { student, result }),
-        1 => (artifact(bundle), any::<bool>()).prop_map(|(artifact, is_held)| Input::ChunkRead {
-            to: id(2),
-            artifact,
-            offset: 0,
-            chunk: is_held.then(|| (1, vec![1].into())),
+        1 => (artifact(bundle), chunk()).prop_map(|(artifact, chunk)| {
+            Input::ChunkRead { to: id(2), artifact, offset: 0, chunk }
         }),
     ]
 }

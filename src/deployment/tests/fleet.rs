@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::blob::Blob;
 use crate::bundle::Manifest;
-use crate::deployment::{Config, Event, Input, Kept, Output, Peer, Stock};
+use crate::deployment::{ChunkError, Config, Event, Input, Kept, Output, Peer, Stock};
 use crate::id::{Digest, Epoch, NodeId, PartId, Term};
 use crate::leadership::tests::fixture::{Bundle, id};
 use crate::leadership::{EpochPlan, PlannedGroup};
@@ -192,7 +192,7 @@ impl Fleet {
                 }
                 Output::ReadChunk { to, artifact, offset, length } => {
                     let chunk = device.store.read(artifact, offset, length);
-                    Some((me, Input::ChunkRead { to, artifact, offset, chunk }))
+                    Some((me, Input::ChunkRead { to, artifact, offset, chunk: chunk.ok_or(ChunkError::Absent) }))
                 }
                 Output::Load { student } => {
                     device.loads += 1;

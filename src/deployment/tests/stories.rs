@@ -1,5 +1,5 @@
 use super::fleet::{Fleet, plan};
-use crate::deployment::{Config, Event, Input, Message};
+use crate::deployment::{ChunkError, Config, Event, Input, Message};
 use crate::id::Digest;
 use crate::leadership::tests::fixture::{Bundle, STUDENT_MEMORY, bundle, id};
 use crate::time::Duration;
@@ -208,6 +208,19 @@ fn a_damaged_file_is_fetched_anew() {
     fleet.adopt(&plan(1, &bundle, &[&[2]]));
     fleet.until(s(10), |f| f.device(2).is_ready(student));
     assert_eq!(fleet.device(2).stock.counters().load_failures, 2);
+}
+
+#[test]
+fn what_could_not_be_read_this_time_is_still_held_and_what_is_gone_is_not() {
+    let (mut fleet, bundle) = (Fleet::new(1), bundle(1, BYTES, 0));
+    fleet.deploy(1, &bundle);
+    let artifact = bundle.students()[0];
+    let told = |fleet: &mut Fleet, error| {
+        fleet.give(1, Input::ChunkRead { to: id(9), artifact, offset: 0, chunk: Err(error) });
+        fleet.device(1).stock.holds(artifact)
+    };
+    assert!(told(&mut fleet, ChunkError::Unread));
+    assert!(!told(&mut fleet, ChunkError::Absent));
 }
 
 #[test]
