@@ -84,10 +84,10 @@ fn of_membership(event: &membership::Event) -> Option<Value> {
     use membership::Event as Of;
     let (name, member) = match event {
         Of::Joined { member, .. } => ("joined", member),
-        Of::Suspected { member, by } => return Some(json!({ "event": "suspected", "member": member, "by": by })),
-        Of::Refuted { member } => ("refuted", member),
-        Of::Down { member } => ("down", member),
-        Of::Alive { member } => ("alive", member),
+        Of::Suspected { member, by, .. } => return Some(json!({ "event": "suspected", "member": member, "by": by })),
+        Of::Refuted { member, .. } => ("refuted", member),
+        Of::Down { member, .. } => ("down", member),
+        Of::Alive { member, .. } => ("alive", member),
         Of::Left { member } => ("left", member),
         Of::Routable { member } => ("routable", member),
         Of::Unroutable { member, reason } => {
@@ -155,7 +155,7 @@ mod tests {
         let (sender, receiver) = broadcast::channel(2);
         let member = NodeId([7; 32]);
         for _ in 0..3 {
-            sender.send(Event::Membership(membership::Event::Down { member })).unwrap();
+            sender.send(Event::Membership(membership::Event::Left { member })).unwrap();
         }
         drop(sender);
         let file = File::create(&path).await.unwrap();
@@ -163,7 +163,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((lines[0]["event"].as_str(), lines[0]["count"].as_u64()), (Some("missed"), Some(1)));
-        assert_eq!(lines[1]["event"], "down");
+        assert_eq!(lines[1]["event"], "left");
         assert_eq!(lines[1]["member"], member.to_string());
         assert!(lines.len() == 3 && lines.iter().all(|line| line["at_unix_ns"].is_u64()));
     }
@@ -174,7 +174,7 @@ mod tests {
         let path = dir.path().join("events.jsonl");
         let (sender, receiver) = broadcast::channel(8);
         for _ in 0..3 {
-            sender.send(Event::Membership(membership::Event::Down { member: NodeId([7; 32]) })).unwrap();
+            sender.send(Event::Membership(membership::Event::Left { member: NodeId([7; 32]) })).unwrap();
         }
         let file = File::create(&path).await.unwrap();
         write(path.clone(), file, FILE_BYTES_MAX, receiver).await;

@@ -1,6 +1,6 @@
 //! The three ways in and the ways out.
 
-use super::message::{Message, Start};
+use super::message::{Message, Stamp, Start};
 use super::record::Record;
 use crate::id::NodeId;
 
@@ -63,13 +63,15 @@ pub enum Event {
     Joined {
         /// Who.
         member: NodeId,
-        /// Which start of it.
-        start: Start,
+        /// Which start of it, and how often it has refuted since.
+        stamp: Stamp,
     },
     /// A member had no answer for somebody. Not routable from now on.
     Suspected {
         /// Who.
         member: NodeId,
+        /// What was known of it.
+        stamp: Stamp,
         /// Whose suspicion it is.
         by: NodeId,
     },
@@ -77,16 +79,22 @@ pub enum Event {
     Refuted {
         /// Who.
         member: NodeId,
+        /// What it says of itself.
+        stamp: Stamp,
     },
     /// A member is given up.
     Down {
         /// Who.
         member: NodeId,
+        /// What was known of it.
+        stamp: Stamp,
     },
     /// A member that was given up is back, without a restart.
     Alive {
         /// Who.
         member: NodeId,
+        /// What it says of itself.
+        stamp: Stamp,
     },
     /// A member said farewell, or was given up so long ago that it is forgotten.
     Left {
@@ -125,8 +133,8 @@ impl Event {
     /// Whom it is about.
     pub fn member(&self) -> NodeId {
         match self {
-            Self::Joined { member, .. } | Self::Suspected { member, .. } | Self::Refuted { member } => *member,
-            Self::Down { member } | Self::Alive { member } | Self::Left { member } => *member,
+            Self::Joined { member, .. } | Self::Suspected { member, .. } | Self::Refuted { member, .. } => *member,
+            Self::Down { member, .. } | Self::Alive { member, .. } | Self::Left { member } => *member,
             Self::RecordChanged { member } | Self::Routable { member } => *member,
             Self::Unroutable { member, .. } | Self::IdentityClash { member, .. } => *member,
         }

@@ -78,33 +78,33 @@ mod tests {
 
     use super::*;
 
-    fn down(id: u8) -> Event {
-        Event::Membership(membership::Event::Down { member: NodeId([id; 32]) })
+    fn left(id: u8) -> Event {
+        Event::Membership(membership::Event::Left { member: NodeId([id; 32]) })
     }
 
     #[test]
     fn who_comes_back_hears_what_it_missed_and_no_more() {
         let journal = Journal::default();
-        (0..3).for_each(|id| journal.tell(&down(id)));
+        (0..3).for_each(|id| journal.tell(&left(id)));
         let (all, _) = journal.read(None);
         assert_eq!(all.len(), 3);
         let (missed, mut news) = journal.read(Some(all[1].id));
         assert_eq!(missed.iter().map(|entry| entry.id).collect::<Vec<_>>(), [all[2].id]);
-        journal.tell(&down(3));
+        journal.tell(&left(3));
         assert_eq!(news.try_recv().unwrap().id, all[2].id + 1);
     }
 
     #[test]
     fn a_number_that_was_never_given_hides_nothing() {
         let journal = Journal::default();
-        journal.tell(&down(0));
+        journal.tell(&left(0));
         assert_eq!(journal.read(Some(u64::MAX)).0.len(), 1);
     }
 
     #[test]
     fn only_the_last_events_are_kept() {
         let journal = Journal::default();
-        (0..2 * KEPT).for_each(|_| journal.tell(&down(0)));
+        (0..2 * KEPT).for_each(|_| journal.tell(&left(0)));
         assert_eq!(journal.read(None).0.len(), KEPT);
     }
 }

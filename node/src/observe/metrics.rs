@@ -178,17 +178,17 @@ impl Metrics {
                 }
                 "suspected"
             }
-            Of::Refuted { member } => {
+            Of::Refuted { member, .. } => {
                 doubted.remove(member);
                 "refuted"
             }
-            Of::Down { member } => {
+            Of::Down { member, .. } => {
                 if let Some(since) = doubted.remove(member) {
                     self.detection.observe(since.elapsed().as_secs_f64());
                 }
                 "down"
             }
-            Of::Alive { member } => {
+            Of::Alive { member, .. } => {
                 doubted.remove(member);
                 "alive"
             }

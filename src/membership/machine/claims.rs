@@ -88,7 +88,7 @@ impl Membership {
         }
         member.dial_at = now + self.dial_delay(id);
         self.members.insert(member);
-        self.event(Event::Joined { member: id, start: stamp.start });
+        self.event(Event::Joined { member: id, stamp });
         self.settle(id);
         self.tell(Update { member: id, claim: Claim::Alive { stamp, record: Some(record) } });
     }
@@ -125,7 +125,12 @@ impl Membership {
             self.want(now, teller, id);
         }
         if risen && before != State::Alive {
-            self.event(if before == State::Down { Event::Alive { member: id } } else { Event::Refuted { member: id } });
+            let was_down = before == State::Down;
+            self.event(if was_down {
+                Event::Alive { member: id, stamp }
+            } else {
+                Event::Refuted { member: id, stamp }
+            });
             self.settle(id);
         }
         if fresh.is_some() {

@@ -283,17 +283,21 @@ impl Membership {
     /// `by` accuses the member at this generation and incarnation: a new suspicion, or one more confirmation.
     pub(super) fn suspect(&mut self, now: Instant, id: NodeId, at: (Generation, Incarnation), by: NodeId) {
         let wanted = confirmations_wanted(&self.config, self.alive());
-        let (begins, news) = {
+        let (stamp, begins, news) = {
             let Some(mut member) = self.members.get_mut(&id) else { return };
             let begins = member.suspicion.is_none() && member.is_up();
             if begins {
                 member.enter(State::Suspect, now);
                 member.suspicion = Some(Box::new(Suspicion::new(now, by)));
             }
-            (begins, begins || member.suspicion.as_mut().is_some_and(|suspicion| suspicion.confirm(by, wanted)))
+            (
+                member.stamp,
+                begins,
+                begins || member.suspicion.as_mut().is_some_and(|suspicion| suspicion.confirm(by, wanted)),
+            )
         };
         if begins {
-            self.event(Event::Suspected { member: id, by });
+            self.event(Event::Suspected { member: id, stamp, by });
             self.settle(id);
             self.look_again(now, id, by);
         }
@@ -360,8 +364,9 @@ impl Membership {
         let Some(mut member) = self.members.get_mut(&id) else { return };
         member.enter(State::Down, now);
         member.retry_at = None;
+        let stamp = member.stamp;
         drop(member);
-        self.event(Event::Down { member: id });
+        self.event(Event::Down { member: id, stamp });
         self.settle(id);
         let verdict = self.members.get(&id).and_then(|m| self.accusation(m));
         verdict.into_iter().for_each(|update| self.tell(update));

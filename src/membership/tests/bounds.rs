@@ -187,7 +187,7 @@ proptest! {
             }
             now = end;
             let outputs = outputs(&mut machine);
-            let of_me = |o: &Output| matches!(o, Output::Event(Event::Down { member }) if *member == id(0));
+            let of_me = |o: &Output| matches!(o, Output::Event(Event::Down { member, .. }) if *member == id(0));
             prop_assert!(!outputs.iter().any(of_me));
             prop_assert!(machine.member(id(0)).is_none());
         }

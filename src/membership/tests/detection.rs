@@ -85,7 +85,8 @@ fn a_whole_group_that_dies_at_once_is_found_as_soon_and_costs_bounded_traffic() 
     let more = cluster.run_until(ms(4_000), |c| living(c, Some(State::Down)));
     eprintln!("8 of 32 die silently: down for all after {:?}", ms(4_000) + more);
     let unjust = |a: usize| {
-        let down = |e: &&Event| matches!(e, Event::Down { member } if (0..32).any(|n| id(n) == *member && !dead(n)));
+        let down =
+            |e: &&Event| matches!(e, Event::Down { member, .. } if (0..32).any(|n| id(n) == *member && !dead(n)));
         cluster.events(a).filter(down).count()
     };
     assert_eq!((0..32).filter(|n| !dead(*n)).map(unjust).sum::<usize>(), 0);

@@ -81,7 +81,7 @@ fn a_restarted_node_supersedes_what_was_known_of_it() {
     eprintln!("restarted node known to all, N = 8: {took:?}");
     assert!(took <= ms(1_500), "{took:?}");
     let joined =
-        |e: &Event| matches!(e, Event::Joined { member, start } if *member == id(4) && start.generation.0 == 2);
+        |e: &Event| matches!(e, Event::Joined { member, stamp } if *member == id(4) && stamp.start.generation.0 == 2);
     assert_eq!(cluster.count(joined), 7);
     cluster.run(ms(20_000));
     assert!(cluster.is_complete());

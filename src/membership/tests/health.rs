@@ -26,7 +26,7 @@ fn false_deaths(config: &Config, seed: u64, longest: u64) -> (usize, usize) {
     }
     let down = |starved: bool| {
         let of = |member: NodeId| (0..4).any(|n| id(n) == member) == starved;
-        cluster.count(|e| matches!(e, Event::Down { member } if of(*member)))
+        cluster.count(|e| matches!(e, Event::Down { member, .. } if of(*member)))
     };
     (down(false), down(true))
 }
@@ -56,8 +56,8 @@ fn false_suspicions(config: Config, seed: u64) -> usize {
     let mut cluster = Cluster::at_rest_with(8, seed, config);
     cluster.lag(0, ms(900));
     cluster.run(ms(60_000));
-    assert_eq!(cluster.count(|e| matches!(e, Event::Down { member } if *member != id(0))), 0);
-    let blame = |e: &&Event| matches!(e, Event::Suspected { member, by } if *member != id(0) && *by == id(0));
+    assert_eq!(cluster.count(|e| matches!(e, Event::Down { member, .. } if *member != id(0))), 0);
+    let blame = |e: &&Event| matches!(e, Event::Suspected { member, by, .. } if *member != id(0) && *by == id(0));
     cluster.events(0).filter(blame).count()
 }
 

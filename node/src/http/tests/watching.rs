@@ -14,8 +14,8 @@ use crate::observe::journal::KEPT;
 /// What a deployment makes happen.
 fn two_events(input: &Input) -> Vec<Output> {
     let Input::Deploy { .. } = input else { return Vec::new() };
-    let down = || Output::Event(Event::Membership(membership::Event::Down { member: NodeId([9; 32]) }));
-    vec![down(), down()]
+    let left = || Output::Event(Event::Membership(membership::Event::Left { member: NodeId([9; 32]) }));
+    vec![left(), left()]
 }
 
 async fn make_events(api: &Api) {
@@ -55,12 +55,12 @@ async fn a_follower_hears_the_status_then_what_happened_then_what_happens() {
     let mut events = follow(&api, None).await;
     assert_eq!(next(&mut events).await.0, "status");
     let (name, data, id) = next(&mut events).await;
-    assert_eq!((name.as_str(), &data["event"]), ("happened", &json!("down")));
+    assert_eq!((name.as_str(), &data["event"]), ("happened", &json!("left")));
     assert_eq!(next(&mut events).await.0, "happened");
     let (name, data, _) = next(&mut events).await;
     assert_eq!((name.as_str(), data["seconds"].as_array().map(Vec::len)), ("requests", Some(60)));
     make_events(&api).await;
-    assert_eq!(next_named(&mut events, "happened").await["event"], "down");
+    assert_eq!(next_named(&mut events, "happened").await["event"], "left");
 
     let mut back = follow(&api, id.as_deref()).await;
     assert_eq!(next(&mut back).await.0, "status");
@@ -78,7 +78,7 @@ async fn a_slow_follower_loses_events_and_is_told_how_many() {
         make_events(&api).await;
     }
     assert_eq!(next_named(&mut events, "missed").await["count"], KEPT);
-    assert_eq!(next_named(&mut events, "happened").await["event"], "down");
+    assert_eq!(next_named(&mut events, "happened").await["event"], "left");
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn what_happens_is_counted_and_what_the_node_never_heard_of_too() {
     api.node.observer().metrics.turned_away(crate::observe::Turned::BadRequest);
     let page = page(&api).await;
     for line in [
-        "rocoin_member_transitions_total{to=\"down\"} 2",
+        "rocoin_member_transitions_total{to=\"left\"} 2",
         "rocoin_requests_total{outcome=\"bad_request\"} 1",
         "rocoin_build_info{version=",
     ] {
