@@ -60,6 +60,10 @@ bugs! {
     ForgetDeployment = "forget-deployment",
     /// A plan is made as if memory were unbounded.
     IgnoreMemory = "ignore-memory",
+    /// A student is loaded though the memory does not suffice for it and those that are loaded.
+    LoadBeyondMemory = "load-beyond-memory",
+    /// Who leads goes on planning for the first bundle that it heard of.
+    KeepFirstBundle = "keep-first-bundle",
     /// The students of the old plan are unloaded before those of the new one are ready.
     UnloadEarly = "unload-early",
     /// An artifact's hash is not checked.

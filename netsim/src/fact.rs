@@ -141,7 +141,16 @@ pub enum Fact {
         /// The receiver.
         to: HostId,
     },
-    /// The links or the disk of a host are so bad, or well again, that nothing is demanded of it.
+    /// A request or an answer was lost more than once in a row, and holds up what follows it.
+    Late {
+        /// The sender.
+        from: HostId,
+        /// The receiver.
+        to: HostId,
+        /// Until it arrives.
+        until: Instant,
+    },
+    /// The links of a host are so bad, or it is so starved, that nothing is demanded of it; or it is well again.
     Impaired {
         /// Which.
         host: HostId,
@@ -381,8 +390,12 @@ pub enum Reply {
         logits: Vec<f32>,
         /// The bundle.
         bundle: Digest,
+        /// How it asked the replicas.
+        mode: Mode,
         /// What was used: part, student, who answered.
         parts: Vec<(PartId, Digest, NodeId)>,
+        /// Who answered for which part, used or not.
+        answered: Vec<(PartId, NodeId)>,
         /// What is lacking.
         missing: Vec<PartId>,
         /// The parts that mode `verify` calls verified.

@@ -17,6 +17,7 @@ mod queues_are_bounded;
 mod ready_replicas_are_used;
 mod recent;
 mod replaced_before_unloaded;
+mod students_fit_memory;
 mod students_survive;
 mod the_dead_stay_dead;
 mod the_honest_are_not_outvoted;
@@ -82,13 +83,14 @@ impl Checker {
             Box::new(ready_replicas_are_used::ReadyReplicasAreUsed::new(models)),
             Box::new(the_honest_are_not_outvoted::TheHonestAreNotOutvoted::default()),
             Box::new(the_dead_stay_dead::TheDeadStayDead::default()),
-            Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown),
+            Box::new(nobody_live_is_held_down::NobodyLiveIsHeldDown::default()),
             Box::new(nobody_well_is_given_up::NobodyWellIsGivenUp),
             Box::new(nobody_sound_is_cut_off::NobodySoundIsCutOff),
             Box::new(calm_meshes_agree::CalmMeshesAgree::default()),
             Box::new(replaced_before_unloaded::ReplacedBeforeUnloaded::new(models)),
             Box::new(only_true_bytes_are_stored::OnlyTrueBytesAreStored),
             Box::new(queues_are_bounded::QueuesAreBounded),
+            Box::new(students_fit_memory::StudentsFitMemory::new(models)),
             Box::new(students_survive::StudentsSurvive::new(models)),
         ];
         Self { physics: Physics::default(), invariants, recent: Recent::default() }

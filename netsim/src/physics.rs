@@ -21,7 +21,6 @@ pub struct Body {
     /// Whether a node runs there.
     pub running: bool,
     paused: bool,
-    slowed: bool,
     impaired: bool,
     leaving: bool,
     /// When something last happened to it or to its links.
@@ -39,10 +38,14 @@ pub struct Physics {
     down: BTreeSet<HostId>,
     /// When a message between two hosts last vanished, the smaller number first.
     vanished: BTreeMap<(HostId, HostId), Instant>,
+    /// Until when a request or answer between two is held up, the smaller number first.
+    late: BTreeMap<(HostId, HostId), Instant>,
     /// When a run last failed by chance.
     runs_failed: BTreeMap<HostId, Instant>,
     /// Whether each host lies, and since when; those never spoken of never did.
     liars: BTreeMap<HostId, (bool, Instant)>,
+    /// Whether each host computes at its own speed, and since when; those never spoken of always did.
+    speeds: BTreeMap<HostId, (bool, Instant)>,
     /// Whether each disk is well, and since when; those never spoken of always were.
     disks: BTreeMap<HostId, (bool, Instant)>,
 }
@@ -66,7 +69,6 @@ impl Physics {
                     leaving: false,
                     running: true,
                     paused: false,
-                    slowed: self.hosts.get(host).is_some_and(|b| b.slowed),
                     impaired: self.hosts.get(host).is_some_and(|b| b.impaired),
                     disturbed_at: self.now,
                 };
@@ -79,11 +81,17 @@ impl Physics {
                 self.runs_failed.insert(*host, entry.at);
             }
             Fact::Vanished { from, to } => {
-                self.vanished.insert((*from.min(to), *from.max(to)), entry.at);
+                self.vanished.insert(pair(*from, *to), entry.at);
+            }
+            Fact::Late { from, to, until } => {
+                let late = self.late.entry(pair(*from, *to)).or_insert(*until);
+                *late = (*late).max(*until);
             }
             Fact::Paused { host } => self.disturb(*host, |body| body.paused = true),
             Fact::Resumed { host } => self.disturb(*host, |body| body.paused = false),
-            Fact::Slowed { host, factor } => self.disturb(*host, |body| body.slowed = *factor > 1.0),
+            Fact::Slowed { host, factor } => {
+                self.speeds.insert(*host, (*factor <= 1.0, entry.at));
+            }
             Fact::Impaired { host, impaired } => self.disturb(*host, |body| body.impaired = *impaired),
             Fact::Lies { host, lies } => {
                 self.liars.insert(*host, (*lies, entry.at));
@@ -196,6 +204,11 @@ impl Physics {
         self.disks.get(&host).is_none_or(|(sound, since)| *sound && self.now.since(*since) >= span)
     }
 
+    /// Whether a host has computed at its own speed for so long.
+    pub fn is_quick(&self, host: HostId, span: Duration) -> bool {
+        self.speeds.get(&host).is_none_or(|(quick, since)| *quick && self.now.since(*since) >= span)
+    }
+
     /// Whether a node with this identity lied at any moment since then.
     pub fn lied_since(&self, node: NodeId, since: Instant) -> bool {
         self.liars_named(node).any(|(lies, at)| lies || at >= since)
@@ -211,11 +224,16 @@ impl Physics {
         hosts.filter_map(|host| self.liars.get(host).copied())
     }
 
-    /// Whether by chance a run failed at the replica since then, or a message between the two vanished.
+    /// Whether by chance a run failed at the replica since then, or a message between the two vanished or was late.
     pub fn had_bad_luck_since(&self, coordinator: HostId, replica: HostId, since: Instant) -> bool {
-        let pair = (coordinator.min(replica), coordinator.max(replica));
+        let pair = pair(coordinator, replica);
         let lately = |at: Option<&Instant>| at.is_some_and(|at| *at >= since);
-        lately(self.vanished.get(&pair)) || lately(self.runs_failed.get(&replica))
+        lately(self.vanished.get(&pair)) || lately(self.late.get(&pair)) || lately(self.runs_failed.get(&replica))
+    }
+
+    /// Whether a host's node was told to leave.
+    pub fn is_leaving(&self, host: HostId) -> bool {
+        self.hosts.get(&host).is_some_and(|body| body.leaving)
     }
 
     /// Whether a host stands still.
@@ -223,9 +241,9 @@ impl Physics {
         self.hosts.get(&host).is_some_and(|body| body.paused)
     }
 
-    /// Whether a host runs at its own speed with a sound link.
+    /// Whether a host's node runs, and has the processor and the links that it needs; its students may be slow.
     pub fn is_well(&self, host: HostId) -> bool {
-        let well = |b: &Body| b.running && !b.paused && !b.slowed && !b.impaired && !b.leaving;
+        let well = |b: &Body| b.running && !b.paused && !b.impaired && !b.leaving;
         self.hosts.get(&host).is_some_and(well) && !self.down.contains(&host)
     }
 
@@ -254,4 +272,8 @@ impl Physics {
         let calm = |host| self.is_well(host) && self.calm_for(host) >= span;
         calm(a) && calm(b) && self.is_open(a, b)
     }
+}
+
+fn pair(a: HostId, b: HostId) -> (HostId, HostId) {
+    (a.min(b), a.max(b))
 }

@@ -140,9 +140,9 @@ impl Traffic {
 pub struct Recovered {
     /// From the end of faults on.
     pub after: Duration,
-    /// Whether requests were answered in full: at every node where a whole copy of the bundle deployed last is left, else at those that see
-    /// all parts of what they serve. Where there is no such node faults destroyed what there was to serve, and one leader and one plan were
-    /// all that could be demanded.
+    /// Whether requests were answered in full: at every node, from the bundle deployed last, where that can still be served; else at those
+    /// that see all parts of what they serve. Where no node came to do so in all the time faults destroyed what there was to serve, and one
+    /// leader and one plan were all that could be demanded.
     pub serves: bool,
 }
 
@@ -253,23 +253,25 @@ impl Run<'_> {
         let end = began + recovery.within;
         self.world.set_single_client(FRESH_RATE, FRESH_DEADLINE_S, end);
         self.world.apply(&Fault::Calm { without: recovery.without.clone() });
-        loop {
-            if !self.until(end, |run| run.world.trouble().is_none())? {
+        let mut agreed = None;
+        while self.until(end, |run| run.world.trouble().is_none())? {
+            let after = self.world.now().since(began);
+            agreed.get_or_insert(after);
+            if !self.until(end, |run| run.world.sighted().next().is_some())? {
                 break;
             }
-            let after = self.world.now().since(began);
-            let sighted = self.world.sighted().count();
-            if sighted == 0 {
-                return Ok(Some(Recovered { after, serves: false }));
-            }
-            let demanded = sighted.clamp(FRESH_REQUESTS.0, FRESH_REQUESTS.1);
+            let demanded = self.world.sighted().count().clamp(FRESH_REQUESTS.0, FRESH_REQUESTS.1);
             self.fresh = Fresh { first: Some(self.world.next_ask()), demanded, ..Fresh::default() };
             let enough = |run: &Self| run.fresh.in_full >= run.fresh.demanded || run.fresh.not_in_full.is_some();
             if self.until(end, enough)? && self.fresh.not_in_full.is_none() {
                 return Ok(Some(Recovered { after, serves: true }));
             }
         }
-        let trouble = self.world.trouble().unwrap_or_else(|| match self.fresh.not_in_full {
+        let trouble = self.world.trouble();
+        if let (None, None, Some(after)) = (&trouble, self.fresh.first, agreed) {
+            return Ok(Some(Recovered { after, serves: false }));
+        }
+        let trouble = trouble.unwrap_or_else(|| match self.fresh.not_in_full {
             Some((ask, outcome)) => format!("request {} ended as {outcome:?}", ask.0),
             None => "no fresh request was answered in full".to_owned(),
         });

@@ -41,6 +41,8 @@ const VERIFY: f64 = 0.15;
 const WRONG_EVERY: Duration = Duration::from_secs(20);
 /// In mode `hedged` it becomes so much slower that the next replica has to be asked.
 const SLOWER: (f64, f64) = (30.0, 300.0);
+/// Runs that a device does at once.
+const WORKERS_MAX: usize = 3;
 /// The share of worlds in which each of these is drawn rather than as the program has it: ρ, how far local health stretches waits, how long a
 /// cut has to last to end a connection, how often hosts call out, how often clients turn to another node.
 const OTHERWISE: f64 = 0.2;
@@ -66,6 +68,7 @@ fn settings(seed: u64) -> rocoin::node::Config {
         config.coordinator.open_requests_max = 2 + random.below(6);
         config.replica.queue_max = 4 + random.below(12);
     }
+    config.replica.workers = 1 + Random::new(seed, "swarm workers").below(WORKERS_MAX);
     let mut random = Random::new(seed, "swarm settings");
     if random.chance(OTHERWISE) {
         config.leadership.plan.rho = random.between(RHO.0, RHO.1);

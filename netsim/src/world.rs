@@ -297,7 +297,7 @@ impl World {
             Event::Arrive(parcel) => self.arrive(parcel),
             Event::Deliver(parcel) => self.deliver(*parcel),
             Event::Result { host, life, input } => self.result(host, life, *input),
-            Event::Written { host, life, write, durable } => self.written(host, life, write, *durable),
+            Event::Written { host, life } => self.written(host, life),
             Event::Exit { host, life } => self.exit(host, life),
             Event::Announce { host, life } => self.announce(host, life),
             Event::Knock { from, to } => self.knock(from, to),

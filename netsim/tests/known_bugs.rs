@@ -43,6 +43,8 @@ const fn stated(bug: Bug) -> Option<(&'static str, u64)> {
         Bug::AcceptEqualEpoch => ("plans-only-grow", 20),
         Bug::ChangeAnyPlan => ("epochs-are-unique", 80),
         Bug::NeverClaimAgain => ("recovers", 400),
+        Bug::KeepFirstBundle => ("recovers", 80),
+        Bug::LoadBeyondMemory => ("students-fit-memory", 20),
         Bug::DiscardNeeded => ("students-survive", 40),
         Bug::DiscardWanted => ("students-survive", 80),
         Bug::NeverAskPart => ("ready-replicas-are-used", 10),

@@ -281,6 +281,9 @@ impl Leadership {
     }
 
     fn on_bundle(&mut self, now: Instant, digest: Digest, manifest: Arc<Manifest>) {
+        if self.bundle.is_some() && self.config.bugs.has(Bug::KeepFirstBundle) {
+            return;
+        }
         if self.bundle.as_ref().is_none_or(|(known, _)| *known != digest) {
             self.bundle = Some((digest, manifest));
             self.schedule.at_once(now);

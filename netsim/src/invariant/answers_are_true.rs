@@ -1,4 +1,5 @@
-//! One answer is from one bundle, equals the merge of the students it names, and never comes after its deadline.
+//! One answer is from one bundle, asked for as the client wanted, and equals the merge of the students it names, each of which answered. And
+//! an error is none that cannot be.
 //!
 //! Where a host lies the logits cannot be right; but what mode `verify` calls verified is never a lie.
 
@@ -6,18 +7,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocoin::id::{Digest, NodeId, PartId};
-use rocoin::time::{Duration, Instant};
+use rocoin::inference::Mode;
+use rocoin::time::Instant;
 
 use super::Invariant;
-use crate::fact::{AskId, Entry, Fact, Reply};
+use crate::fact::{AskId, Entry, Fact, Outcome, Reply};
 use crate::model::Model;
 use crate::physics::Physics;
 
-/// One answer is from one bundle, equals the merge of the students it names, and never comes after its deadline.
+/// One answer is from one bundle, and equals the merge of the students it names.
 #[derive(Debug)]
 pub(super) struct AnswersAreTrue {
     models: BTreeMap<Digest, Arc<Model>>,
-    asked: BTreeMap<(AskId, u32), (usize, usize, Instant, Duration)>,
+    asked: BTreeMap<(AskId, u32), Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    image: usize,
+    min_parts: usize,
+    mode: Mode,
+    at: Instant,
 }
 
 impl AnswersAreTrue {
@@ -27,11 +37,14 @@ impl AnswersAreTrue {
 
     fn judge(
         &self,
-        (image, min_parts, since): (usize, usize, Instant),
+        &Asked { image, min_parts, mode, at: since }: &Asked,
         answer: &Answer<'_>,
         physics: &Physics,
     ) -> Result<(), String> {
         let model = self.models.get(&answer.bundle).ok_or("it is from a bundle that does not exist")?;
+        if answer.mode != mode {
+            return Err(format!("its replicas were asked in mode {:?}, and {mode:?} was wanted", answer.mode));
+        }
         let named: BTreeSet<_> = answer.parts.iter().map(|(part, ..)| part).chain(answer.missing).collect();
         let all = answer.parts.len() + answer.missing.len();
         if named.len() != all || all != model.manifest().parts.len() {
@@ -46,6 +59,11 @@ impl AnswersAreTrue {
                 Some((holds, _)) => return Err(format!("the student named for part {part} holds part {holds}")),
                 None => return Err(format!("part {part} is from another bundle than {:?}", answer.bundle)),
             }
+        }
+        if let Some((part, _, replica)) =
+            answer.parts.iter().find(|(part, _, replica)| !answer.answered.contains(&(*part, *replica)))
+        {
+            return Err(format!("it has part {part} of {}, which did not answer for it", replica.short()));
         }
         if let Some((part, _, replica)) = answer
             .parts
@@ -69,6 +87,8 @@ impl AnswersAreTrue {
 struct Answer<'a> {
     logits: &'a [f32],
     bundle: Digest,
+    mode: Mode,
+    answered: &'a [(PartId, NodeId)],
     parts: &'a [(PartId, Digest, NodeId)],
     missing: &'a [PartId],
     verified: &'a [PartId],
@@ -81,21 +101,26 @@ impl Invariant for AnswersAreTrue {
 
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
         match &entry.fact {
-            Fact::Asked { ask, tries, image, deadline, min_parts, .. } => {
-                self.asked.insert((*ask, *tries), (*image, *min_parts, entry.at, *deadline));
+            Fact::Asked { ask, tries, image, min_parts, mode, .. } => {
+                let asked = Asked { image: *image, min_parts: *min_parts, mode: *mode, at: entry.at };
+                self.asked.insert((*ask, *tries), asked);
             }
             Fact::Answered { ask, host, tries, reply } => {
-                let Some((image, min_parts, at, deadline)) = self.asked.remove(&(*ask, *tries)) else { return Ok(()) };
+                let Some(asked) = self.asked.remove(&(*ask, *tries)) else { return Ok(()) };
                 let wrong = |why: String| format!("the answer of {host} to request {} is wrong: {why}", ask.0);
-                // A host that stood still, or whose clock jumped, cannot keep a deadline.
-                let kept_still = physics.calm_for(*host) < entry.at.since(at);
-                if entry.at.since(at) > deadline && !kept_still {
-                    let late = entry.at.since(at) - deadline;
-                    return Err(wrong(format!("it is {late:?} late")));
-                }
-                if let Reply::Answer { logits, bundle, parts, missing, verified, .. } = reply {
-                    let answer = Answer { logits, bundle: *bundle, parts, missing, verified };
-                    self.judge((image, min_parts, at), &answer, physics).map_err(wrong)?;
+                match reply {
+                    Reply::Answer { logits, bundle, mode, parts, answered, missing, verified, .. } => {
+                        let (bundle, mode) = (*bundle, *mode);
+                        let answer = Answer { logits, bundle, mode, answered, parts, missing, verified };
+                        self.judge(&asked, &answer, physics).map_err(wrong)?;
+                    }
+                    Reply::Error { outcome: Outcome::BadInput, text } => {
+                        return Err(wrong(format!("it calls the input bad, which it is not: {text}")));
+                    }
+                    Reply::Error { outcome: Outcome::Draining, .. } if !physics.is_leaving(*host) => {
+                        return Err(wrong("it says that it leaves, and was not told to".to_owned()));
+                    }
+                    Reply::Error { .. } => {}
                 }
             }
             _ => {}
@@ -128,8 +153,9 @@ mod tests {
         let mut logits = models[0].merged(5, &[(PartId(0), student(0)), (PartId(1), student(1))]).unwrap();
         let mut missing = Vec::new();
         change(&mut logits, &mut parts, &mut missing);
-        let (bundle, outvoted) = (models[0].digest(), Vec::new());
-        let reply = Reply::Answer { logits, bundle, parts, missing, verified, outvoted };
+        let (bundle, outvoted, mode) = (models[0].digest(), Vec::new(), Mode::All);
+        let answered = vec![(PartId(0), node(0)), (PartId(1), node(1)), (PartId(1), node(2))];
+        let reply = Reply::Answer { logits, bundle, mode, parts, answered, missing, verified, outvoted };
         let answered = Fact::Answered { ask: AskId(1), host: host(0), tries: 0, reply };
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
         facts.extend(liar.map(|liar| (5.0, Fact::Lies { host: host(liar), lies: true })));
@@ -150,7 +176,7 @@ mod tests {
             (judge_answer(1.0, |_, parts, _| parts.truncate(1)), "names 1 of 2"),
             (judge_answer(1.0, |_, parts, _| parts[1].0 = PartId(0)), "names 1 of 2"),
             (judge_answer(1.0, |_, parts, _| parts[1].1 = other), "another bundle"),
-            (judge_answer(2.5, |_, _, _| ()), "late"),
+            (judge_answer(1.0, |_, parts, _| parts[0].2 = node(2)), "did not answer"),
         ] {
             let evidence = result.unwrap_err();
             assert!(evidence.contains(what), "{evidence}");
@@ -164,5 +190,20 @@ mod tests {
         assert_eq!(judge_verified(1.0, lie, Some(1), vec![PartId(0)]), Ok(()), "part 1 is the liar's");
         assert!(judge_verified(1.0, lie, Some(1), vec![PartId(1)]).unwrap_err().contains("lies"));
         assert!(judge_verified(1.0, lie, Some(2), Vec::new()).unwrap_err().contains("together are"));
+    }
+
+    fn judge_reply(reply: Reply, before: Option<Fact>) -> Result<(), String> {
+        let answered = Fact::Answered { ask: AskId(1), host: host(0), tries: 0, reply };
+        let facts = [started(0, 1)].into_iter().chain(before).chain([asked(1, 5), answered]);
+        judge(&mut AnswersAreTrue::new(&[]), facts.map(|fact| (1.0, fact)).collect())
+    }
+
+    #[test]
+    fn an_error_that_cannot_be_is_a_violation() {
+        let error = |outcome| Reply::Error { outcome, text: String::new() };
+        assert!(judge_reply(error(Outcome::BadInput), None).unwrap_err().contains("bad"));
+        assert!(judge_reply(error(Outcome::Draining), None).unwrap_err().contains("leaves"));
+        assert_eq!(judge_reply(error(Outcome::Draining), Some(Fact::Leaving { host: host(0) })), Ok(()));
+        assert_eq!(judge_reply(error(Outcome::NoReplica), None), Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! Term, epoch, generation and incarnation never fall on a node, restarts included; nor does the deployment below what the disk kept.
+//! Term, epoch, generation and incarnation never fall on a node, restarts included; nor does the deployment, below what the disk kept or the node wanted.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ struct Highest {
 pub(super) struct CountersNeverFall {
     highest: BTreeMap<NodeId, Highest>,
     starts: BTreeMap<NodeId, Generation>,
-    /// The deployment that each host had on its disk at its start.
+    /// The deployment that each host had on its disk at its start, and has wanted since.
     kept: BTreeMap<HostId, Option<u64>>,
 }
 
@@ -43,8 +43,8 @@ impl Invariant for CountersNeverFall {
         if physics.was_cloned(*node) {
             return Ok(());
         }
-        if let Some(kept) = self.kept.get(host).filter(|kept| wanted < *kept) {
-            return Err(format!("{host} wants deployment {wanted:?}, and its disk had kept {kept:?}"));
+        if let Some(kept) = self.kept.insert(*host, *wanted).filter(|kept| wanted < kept) {
+            return Err(format!("{host} wants deployment {wanted:?}, and it or its disk had {kept:?}"));
         }
         let new = Highest { start: (*generation, *incarnation), term: *term, epoch: *epoch };
         let Some(old) = self.highest.insert(*node, new) else { return Ok(()) };
@@ -101,8 +101,14 @@ mod tests {
         if let (Fact::Started { wanted, .. }, Fact::State { wanted: now, .. }) = (&mut start, &mut told) {
             (*wanted, *now) = (Some(2), Some(3));
         }
-        assert_eq!(judge(&mut CountersNeverFall::default(), vec![(0.0, start.clone()), (0.0, told)]), Ok(()));
-        let forgotten = vec![(0.0, start), (0.0, state(0, (2, 0, 5), None))];
+        assert_eq!(judge(&mut CountersNeverFall::default(), vec![(0.0, start.clone()), (0.0, told.clone())]), Ok(()));
+        let forgotten = vec![(0.0, start.clone()), (0.0, state(0, (2, 0, 5), None))];
         assert!(judge(&mut CountersNeverFall::default(), forgotten).unwrap_err().contains("deployment"));
+        let mut fallen = told.clone();
+        if let Fact::State { wanted, .. } = &mut fallen {
+            *wanted = Some(2);
+        }
+        let later = vec![(0.0, start), (0.0, told), (1.0, fallen)];
+        assert!(judge(&mut CountersNeverFall::default(), later).unwrap_err().contains("deployment"));
     }
 }

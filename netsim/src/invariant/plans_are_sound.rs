@@ -1,6 +1,6 @@
 //! A plan covers every part, fits memory, and names only members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rocoin::bundle::Manifest;
@@ -32,14 +32,24 @@ impl PlansAreSound {
         }
         let mut used = BTreeMap::<NodeId, u64>::new();
         for (group, part) in plan.groups.iter().zip(&manifest.parts) {
+            if group.part != part.part {
+                return Err(format!(
+                    "its group for part {} stands where that for part {} should",
+                    group.part, part.part
+                ));
+            }
             if group.members.is_empty() {
                 return Err(format!("nobody holds part {}", part.part));
             }
             let card = part.students.iter().find(|card| card.digest == group.student);
             let card = card.ok_or_else(|| format!("part {} has no student {:?}", part.part, group.student))?;
+            let mut named = BTreeSet::new();
             for member in &group.members {
                 if !known.contains(member) {
                     return Err(format!("{member:?} holds part {} and is no member", part.part));
+                }
+                if !named.insert(member) {
+                    return Err(format!("{member:?} holds part {} twice", part.part));
                 }
                 *used.entry(*member).or_default() += card.memory_bytes;
             }
@@ -78,12 +88,22 @@ impl Invariant for PlansAreSound {
 
 #[cfg(test)]
 mod tests {
+    use rocoin::id::PartId;
+
     use super::super::synthetic::*;
     use super::*;
 
     fn judge_plan(groups: impl FnOnce(&Model) -> Vec<(Digest, Vec<NodeId>)>) -> Result<(), String> {
+        judge_changed(groups, |_| ())
+    }
+
+    fn judge_changed(
+        groups: impl FnOnce(&Model) -> Vec<(Digest, Vec<NodeId>)>,
+        change: impl FnOnce(&mut EpochPlan),
+    ) -> Result<(), String> {
         let model = Arc::new(Model::synthetic(2, 0));
-        let plan = plan(epoch(1, 0, 1), model.digest(), groups(&model));
+        let mut plan = plan(epoch(1, 0, 1), model.digest(), groups(&model));
+        change(&mut plan);
         let facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1)), (1.0, adopted(0, plan))];
         judge(&mut PlansAreSound::new(&[model]), facts)
     }
@@ -110,5 +130,11 @@ mod tests {
         assert!(crossed.unwrap_err().contains("has no student"));
         let heavy = judge_plan(|m| vec![(student(m, 0, 1), vec![node(0)]), (student(m, 1, 1), vec![node(0)])]);
         assert!(heavy.unwrap_err().contains("has room for"));
+        let twice = judge_plan(|m| vec![(student(m, 0, 0), vec![node(0), node(0)]), (student(m, 1, 0), vec![node(1)])]);
+        assert!(twice.unwrap_err().contains("twice"));
+        let misplaced = |plan: &mut EpochPlan| plan.groups[1].part = PartId(0);
+        let misplaced =
+            judge_changed(|m| vec![(student(m, 0, 0), vec![node(0)]), (student(m, 1, 0), vec![node(1)])], misplaced);
+        assert!(misplaced.unwrap_err().contains("should"));
     }
 }

@@ -61,7 +61,8 @@ impl ReadyReplicasAreUsed {
             .filter(|(_, ready)| holds(ready))
             .map(|(host, _)| *host)
             .filter(|host| !physics.had_bad_luck_since(coordinator, *host, asked.at))
-            .find(|host| physics.are_calm(*host, coordinator, SETTLED) && self.is_at_hand(*host, asked, physics))
+            .filter(|host| physics.are_calm(*host, coordinator, SETTLED) && physics.is_quick(*host, SETTLED))
+            .find(|host| self.is_at_hand(*host, asked, physics))
     }
 
     /// Whether a coordinator is right to say that no replica answered for enough parts.
@@ -101,8 +102,9 @@ impl ReadyReplicasAreUsed {
         let doubted = self.doubted.get(&(asked.coordinator, body.node));
         let is_doubted = doubted.is_some_and(|at| physics.now().since(*at) < LATELY);
         let was_busy = self.busy.get(&replica).is_some_and(|(busy, since)| *busy || *since >= asked.at);
-        // What two devices say under one name misleads everybody, even about which bundle is served.
-        !physics.running().any(|(_, body)| physics.was_cloned(body.node)) && !is_doubted && !was_busy
+        // Two devices of one name are taken for one.
+        let is_copy = physics.is_copy(replica) || physics.is_copy(asked.coordinator);
+        !is_copy && !is_doubted && !was_busy
     }
 }
 
@@ -158,6 +160,8 @@ impl Invariant for ReadyReplicasAreUsed {
 
 #[cfg(test)]
 mod tests {
+    use rocoin::inference::Mode;
+
     use super::super::synthetic::*;
     use super::*;
 
@@ -165,7 +169,9 @@ mod tests {
         let reply = |model: &Model| Reply::Answer {
             logits: Vec::new(),
             bundle: model.digest(),
+            mode: Mode::All,
             parts: Vec::new(),
+            answered: Vec::new(),
             missing: vec![PartId(1)],
             verified: Vec::new(),
             outvoted: Vec::new(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rocoin::id::Digest;
+use rocoin::id::{Digest, NodeId};
 use rocoin::leadership::EpochPlan;
 use rocoin::time::{Duration, Instant};
 
@@ -93,7 +93,10 @@ impl StudentsSurvive {
             return Ok(());
         }
         let all: Vec<_> = physics.running().map(|(host, body)| (host, body.node)).collect();
-        if !physics.is_fleet_calm(SETTLED) || all.iter().any(|(_, node)| physics.was_cloned(*node)) {
+        let may_keep = |(host, node): &(HostId, NodeId)| {
+            physics.is_disk_well(*host, SETTLED) && physics.is_quick(*host, SETTLED) && !physics.was_cloned(*node)
+        };
+        if !physics.is_fleet_calm(SETTLED) || !all.iter().all(may_keep) {
             return Ok(());
         }
         let size: u64 = self.artifacts.get(&plan.bundle).map_or(0, |artifacts| artifacts.values().sum());

@@ -45,11 +45,15 @@ impl Invariant for TheHonestAreNotOutvoted {
 
 #[cfg(test)]
 mod tests {
+    use rocoin::inference::Mode;
+
     use super::super::synthetic::*;
     use super::*;
 
     fn judge_named(lies: Option<(f64, bool)>) -> Result<(), String> {
         let reply = Reply::Answer {
+            mode: Mode::Verify,
+            answered: Vec::new(),
             logits: Vec::new(),
             bundle: digest(1),
             parts: Vec::new(),

@@ -8,6 +8,8 @@ use super::source::Source;
 
 /// More open requests, or jobs that wait, than any scenario needs.
 const QUEUE_MAX: f64 = 1e6;
+/// More than any device does at once.
+const WORKERS_MAX: f64 = 1e3;
 
 /// The nodes' settings that a scenario may change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub(super) struct NodeSpec {
     open_requests_max: Option<usize>,
     /// Jobs that wait at a replica.
     queue_max: Option<usize>,
+    /// Runs that a device does at once.
+    workers: Option<usize>,
 }
 
 impl NodeSpec {
@@ -39,6 +43,7 @@ impl NodeSpec {
             group_failure_max: changed(plan.group_failure_max, default_plan.group_failure_max),
             open_requests_max: changed(config.coordinator.open_requests_max, defaults.coordinator.open_requests_max),
             queue_max: changed(config.replica.queue_max, defaults.replica.queue_max),
+            workers: changed(config.replica.workers, defaults.replica.workers),
         }
     }
 
@@ -57,6 +62,7 @@ impl NodeSpec {
         config.membership.health_max = self.health_max.unwrap_or(config.membership.health_max);
         config.coordinator.open_requests_max = self.open_requests_max.unwrap_or(config.coordinator.open_requests_max);
         config.replica.queue_max = self.queue_max.unwrap_or(config.replica.queue_max);
+        config.replica.workers = self.workers.unwrap_or(config.replica.workers);
         config
     }
 
@@ -74,6 +80,7 @@ impl NodeSpec {
         let queue = |x: f64| (1.0..=QUEUE_MAX).contains(&x);
         number("open_requests_max", self.open_requests_max.map(places), "1 to 1000000", &queue)?;
         number("queue_max", self.queue_max.map(places), "1 to 1000000", &queue)?;
+        number("workers", self.workers.map(places), "1 to 1000", &|x| (1.0..=WORKERS_MAX).contains(&x))?;
         let hosts = usize::try_from(hosts).unwrap_or(usize::MAX);
         match self.min_members {
             Some(members) if members == 0 || members > hosts => {

@@ -170,9 +170,9 @@ fn a_variant_is_the_first_version_and_what_is_deployed_later_are_the_next_ones()
 
 #[test]
 fn a_node_s_settings_are_those_of_the_file() {
-    let text = SMALL.to_owned() + "\n[node]\nopen_requests_max = 3\nqueue_max = 5\n";
+    let text = SMALL.to_owned() + "\n[node]\nopen_requests_max = 3\nqueue_max = 5\nworkers = 2\n";
     let config = Scenario::parse(&text).unwrap().plan(1, Vec::new()).setup.node;
-    assert_eq!((config.coordinator.open_requests_max, config.replica.queue_max), (3, 5));
+    assert_eq!((config.coordinator.open_requests_max, config.replica.queue_max, config.replica.workers), (3, 5, 2));
 }
 
 #[test]

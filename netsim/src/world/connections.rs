@@ -222,9 +222,7 @@ impl World {
         let (number, size) = (self.sent, bytes.header + bytes.blob);
         let parcel = Parcel { to: host, from_host: from, from: node, connection, number, message, blob, bytes: size };
         let fate = self.network.send(self.now, (from, host), lane, bytes, (payer, rate));
-        for (from, to) in self.network.take_stalls() {
-            self.tell(Fact::Stalled { from, to });
-        }
+        self.network.take_facts().into_iter().for_each(|fact| self.tell(fact));
         match fate {
             Fate::Arrives(times) => {
                 for at in &times[1..] {

@@ -2,7 +2,7 @@
 
 use rocoin::blob::Blob;
 use rocoin::id::NodeId;
-use rocoin::node::{Durable, Input, WriteId};
+use rocoin::node::Input;
 use rocoin::wire::Message;
 
 use super::network::ConnectionId;
@@ -20,8 +20,8 @@ pub(super) enum Event {
     Deliver(Box<Parcel>),
     /// Something local is finished.
     Result { host: HostId, life: u32, input: Box<Input> },
-    /// A durable write reaches the disk.
-    Written { host: HostId, life: u32, write: WriteId, durable: Box<Durable> },
+    /// The synced write under way reaches the disk, if the disk has not changed its pace meanwhile.
+    Written { host: HostId, life: u32 },
     /// A node that has left ends.
     Exit { host: HostId, life: u32 },
     /// A host calls out by multicast.

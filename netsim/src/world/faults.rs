@@ -242,18 +242,18 @@ impl World {
 
     fn fill(&mut self, host: HostId, full: bool) {
         self.host_mut(host).disk.full = full;
-        self.tell_impaired(host);
         self.tell_disk(host);
     }
 
     fn slow_disk(&mut self, host: HostId, factor: f64) {
-        self.host_mut(host).disk.slow = factor.max(1.0);
+        let now = self.now;
+        self.host_mut(host).disk.set_slow(factor.max(1.0), now);
+        self.await_write(host);
         self.tell_disk(host);
     }
 
     pub(super) fn tell_impaired(&mut self, host: HostId) {
-        let full = self.host(host).disk.full;
-        let impaired = full || self.network.is_clogged(self.now, host) || self.starving.contains_key(&host);
+        let impaired = self.network.is_clogged(self.now, host) || self.starving.contains_key(&host);
         self.tell(Fact::Impaired { host, impaired });
     }
 
@@ -324,14 +324,13 @@ impl World {
         for host in self.host_ids() {
             self.starve(host, Duration::ZERO, Duration::ZERO);
             self.resume(host);
-            let disk = &mut self.host_mut(host).disk;
-            (disk.full, disk.slow) = (false, 1.0);
+            self.fill(host, false);
+            self.slow_disk(host, 1.0);
             self.clog(host, 1.0);
             self.slow(host, 1.0);
             if self.host(host).lies {
                 self.lie(host, false);
             }
-            self.tell_disk(host);
             if !without.contains(&host.0) {
                 self.start(host);
             }

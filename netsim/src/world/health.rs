@@ -35,10 +35,17 @@ impl World {
         {
             return Some(format!("nobody follows a plan, though {host} has one on its disk"));
         }
-        if !self.can_be_served() {
-            return None; // What nobody has any more, nobody can be asked to serve.
-        }
+        // What nobody has any more, nobody can be asked to serve.
+        let Some(wanted) = self.can_be_served() else { return None };
         for (host, node) in &nodes {
+            let follows = [
+                ("is to serve", node.record().desired.as_ref().map(|deployment| deployment.bundle)),
+                ("plans for", node.leadership().plan().map(|plan| plan.bundle)),
+                ("serves", node.serving().map(|(bundle, _)| bundle)),
+            ];
+            if let Some((what, bundle)) = follows.into_iter().find(|(_, bundle)| *bundle != Some(wanted)) {
+                return Some(format!("{host} {what} {bundle:?}, and {wanted} was deployed last"));
+            }
             let (served, parts) = node.parts_served();
             if parts == 0 || served < parts {
                 return Some(format!("{host} sees {served} of {parts} parts served"));
@@ -72,19 +79,23 @@ impl World {
         Some((node.membership().me().id, node.leadership().plan().map(|plan| plan.epoch)))
     }
 
-    /// Whether the bundle that was deployed last, of those the running nodes know of, is still whole, on their disks together.
+    /// The bundle that was deployed last, of those the running nodes know of, if the mesh can still serve it: its manifest and the planned
+    /// student of each part (any, while no plan is for it) are on the disks together.
     ///
-    /// No node deletes what its plan needs (`students-survive` sees to that): if it is not, faults destroyed every copy.
-    pub(crate) fn can_be_served(&self) -> bool {
-        let running = || self.hosts.iter().filter(|h| h.is_running());
-        let desired = running().filter_map(|host| host.node.as_ref()?.record().desired.as_ref());
-        let wanted = desired.max_by_key(|deployment| deployment::rank(deployment));
-        let Some(model) = wanted.and_then(|wanted| self.models.iter().find(|model| model.digest() == wanted.bundle))
-        else {
-            return false;
+    /// No node deletes what its plan needs (`students-survive` sees to that): if it is not so, faults destroyed every copy.
+    fn can_be_served(&self) -> Option<Digest> {
+        let running = || self.hosts.iter().filter(|host| host.is_running());
+        let nodes = || self.hosts.iter().filter_map(|host| host.node.as_deref());
+        let desired = nodes().filter_map(|node| node.record().desired.as_ref());
+        let wanted = desired.max_by_key(|deployment| deployment::rank(deployment))?.bundle;
+        let model = self.models.iter().find(|model| model.digest() == wanted)?;
+        let is_sound = |digest: Digest| running().any(|host| host.disk.is_sound(digest));
+        let plans = nodes().filter_map(|node| node.leadership().plan()).filter(|plan| plan.bundle == wanted);
+        let can_be_had = match plans.max_by_key(|plan| plan.epoch) {
+            Some(plan) => plan.groups.iter().all(|group| is_sound(group.student)),
+            None => model.manifest().parts.iter().all(|part| part.students.iter().any(|card| is_sound(card.digest))),
         };
-        let is_sound = |digest: &Digest| running().any(|host| host.disk.is_sound(*digest));
-        model.artifacts().keys().all(is_sound)
+        (is_sound(wanted) && can_be_had).then_some(wanted)
     }
 
     /// The name of the request that is asked next.

@@ -8,7 +8,7 @@ use rocoin::blob::Blob;
 use rocoin::fleet::Capability;
 use rocoin::id::{Digest, Epoch, Generation, Incarnation, NodeId, Term};
 use rocoin::leadership::EpochPlan;
-use rocoin::node::{Durable, Node};
+use rocoin::node::{Durable, Node, WriteId};
 use rocoin::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
@@ -43,10 +43,20 @@ pub(super) struct Disk {
     pub(super) slow: f64,
     /// Those among them that could be lost with the power: their writes are not confirmed yet.
     pub(super) unsynced: BTreeSet<Digest>,
-    /// The synced writes under way, oldest first; a later one contains all of an earlier one.
-    pub(super) writing: VecDeque<Durable>,
-    /// Synced writes go one after the other; it is busy with them until then.
-    pub(super) busy: Instant,
+    /// The synced write under way.
+    pub(super) writing: Option<Writing>,
+    /// What is written next, and for whom. A later state contains all of an earlier one.
+    pub(super) waiting: Option<(Vec<WriteId>, Durable)>,
+}
+
+/// A synced write.
+#[derive(Debug, Clone)]
+pub(super) struct Writing {
+    /// Those that it is to be told of.
+    pub(super) ids: Vec<WriteId>,
+    pub(super) durable: Durable,
+    /// When it is on the disk, as fast as that is now.
+    pub(super) done: Instant,
 }
 
 /// A node's counters and plan, as last told.
@@ -162,10 +172,10 @@ impl Disk {
             artifacts: BTreeMap::new(),
             damaged: BTreeSet::new(),
             unsynced: BTreeSet::new(),
-            writing: VecDeque::new(),
+            writing: None,
+            waiting: None,
             full: false,
             slow: 1.0,
-            busy: Instant::ZERO,
         }
     }
 
@@ -190,17 +200,25 @@ impl Disk {
         self.unsynced.remove(&artifact);
     }
 
-    /// A process is gone and its system goes on: what it wrote gets to the disk.
-    pub(super) fn finish_writes(&mut self) {
-        let last = self.writing.pop_back().filter(|_| !self.full);
+    /// Becomes so many times slower than it should be; what it is writing is done later by as much, or earlier.
+    pub(super) fn set_slow(&mut self, slow: f64, now: Instant) {
+        if let Some(write) = &mut self.writing {
+            write.done = now + write.done.since(now).mul_f64(slow / self.slow);
+        }
+        self.slow = slow;
+    }
+
+    /// A process is gone and its system goes on: what it was writing gets to the disk, and if it `left`, what was to be written next.
+    pub(super) fn finish_writes(&mut self, left: bool) {
+        let next = self.waiting.take().filter(|_| left).map(|(_, durable)| durable);
+        let last = next.or(self.writing.take().map(|write| write.durable)).filter(|_| !self.full);
         self.durable = last.unwrap_or_else(|| self.durable.clone());
-        self.writing.clear();
         self.unsynced.clear();
     }
 
     /// The power is gone: what was not synced is lost.
     pub(super) fn lose_writes(&mut self) {
-        self.writing.clear();
+        (self.writing, self.waiting) = (None, None);
         for artifact in std::mem::take(&mut self.unsynced) {
             self.remove(artifact);
         }

@@ -10,7 +10,7 @@ use rocoin::node::Lane;
 use rocoin::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
-use crate::fact::HostId;
+use crate::fact::{Fact, HostId};
 use crate::random::Random;
 
 /// A lost packet is sent again after this, doubled each time (RFC 6298's least, as Linux has it).
@@ -19,6 +19,8 @@ const RETRANSMIT: Duration = Duration::from_millis(200);
 const LOSSES_MAX: u32 = 5;
 /// A packet lost so often in a row holds its lane up for 3 s: for those two it is as if the link had been cut.
 const STALLED: u32 = 4;
+/// A request or answer lost so often in a row comes later than the next replica is asked, or than its client waits.
+const LATE: u32 = 2;
 /// Control messages that wait for one peer, as the shell's queue has it; one more is dropped.
 const BACKLOG_MAX: usize = 256;
 
@@ -121,7 +123,7 @@ pub(super) struct Network {
     /// The last arrival of each lane that is not over yet.
     arrivals: BTreeMap<(HostId, HostId, Lane), Instant>,
     /// Lanes that have stalled, not told of yet.
-    stalls: Vec<(HostId, HostId)>,
+    told: Vec<Fact>,
     next: u64,
     random: Random,
 }
@@ -139,7 +141,7 @@ impl Network {
             busy_in: vec![Instant::ZERO; hosts],
             backlogs: BTreeMap::new(),
             arrivals: BTreeMap::new(),
-            stalls: Vec::new(),
+            told: Vec::new(),
             next: 0,
             random,
         }
@@ -302,7 +304,10 @@ impl Network {
             losses += 1;
         }
         if losses >= STALLED {
-            self.stalls.push((from, to));
+            self.told.push(Fact::Stalled { from, to });
+        }
+        if losses >= LATE && lane == Lane::Inference {
+            self.told.push(Fact::Late { from, to, until: at });
         }
         if self.random.chance(self.spec.reorder) {
             return at + self.latency(from, to) * 3;
@@ -320,9 +325,9 @@ impl Network {
         *last
     }
 
-    /// Who was to be reached over a lane that has stalled since the last call, and by whom.
-    pub(super) fn take_stalls(&mut self) -> Vec<(HostId, HostId)> {
-        std::mem::take(&mut self.stalls)
+    /// What happened to messages that were sent since the last call.
+    pub(super) fn take_facts(&mut self) -> Vec<Fact> {
+        std::mem::take(&mut self.told)
     }
 
     /// Forgets what is over.

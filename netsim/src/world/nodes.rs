@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rocoin::blob::Blob;
 use rocoin::bugs::Bug;
+use rocoin::deployment::ChunkError;
 use rocoin::id::{Digest, Generation, NodeId};
 use rocoin::leadership::{self, EpochPlan};
 use rocoin::membership::{self, Record, State};
@@ -13,7 +14,7 @@ use rocoin::time::{Duration, Instant};
 
 use super::World;
 use super::event::Event;
-use super::host::{Disk, Told, address_of};
+use super::host::{Disk, Told, Writing, address_of};
 use crate::fact::{Fact, HostId, Kept};
 
 /// Hosts start within this of each other.
@@ -98,7 +99,7 @@ impl World {
         h.wake = None;
         self.close_all_of(host, silent);
         match kept {
-            Kept::All => self.host_mut(host).disk.finish_writes(),
+            Kept::All => self.host_mut(host).disk.finish_writes(left),
             Kept::Synced => self.host_mut(host).disk.lose_writes(),
             Kept::Nothing => {
                 let node = NodeId(self.random.seed());
@@ -175,22 +176,23 @@ impl World {
         }
     }
 
-    pub(super) fn written(&mut self, host: HostId, life: u32, write: WriteId, durable: Durable) {
-        if self.host(host).life != life {
-            return;
-        }
-        let disk = &mut self.host_mut(host).disk;
-        let full = disk.full;
-        disk.writing.pop_front();
+    /// A synced write is done, unless it will be done at another time by now.
+    pub(super) fn written(&mut self, host: HostId, life: u32) {
+        let now = self.now;
+        let h = self.host_mut(host);
+        let Some(write) = h.disk.writing.take_if(|write| h.life == life && write.done == now) else { return };
+        let full = h.disk.full;
         if !full {
-            disk.durable = durable;
+            h.disk.durable = write.durable;
         }
         if !self.bugs.has(Bug::SkipSync) {
             let result = if full { Err("no space left on device".to_owned()) } else { Ok(()) };
-            self.after(
-                Duration::ZERO,
-                Event::Result { host, life, input: Box::new(Input::Persisted { write, result }) },
-            );
+            for write in write.ids {
+                self.later(host, Duration::ZERO, Input::Persisted { write, result: result.clone() });
+            }
+        }
+        if let Some((ids, durable)) = self.host_mut(host).disk.waiting.take() {
+            self.write(host, ids, durable);
         }
     }
 
@@ -330,23 +332,42 @@ impl World {
             let end = from.saturating_add(usize::try_from(length).ok()?).min(blob.len());
             Some((blob.len() as u64, blob.as_bytes()[from..end].iter().copied().collect()))
         });
+        let chunk = chunk.ok_or(ChunkError::Absent);
         let wait = (time_for(usize::try_from(length).unwrap_or(0), DISK_BYTES_PER_S) + Duration::from_micros(50))
             .mul_f64(disk.slow);
         self.later(host, wait, Input::ChunkRead { to, artifact, offset, chunk });
     }
 
+    /// A later state contains an earlier one: of those that wait only the last is written.
     fn persist(&mut self, host: HostId, write: WriteId, durable: Durable) {
-        let (sync, slow) = (self.host(host).spec.sync_s, self.host(host).disk.slow);
-        let mut takes = Duration::from_secs_f64(sync * slow * self.random.between(1.0, 2.0));
-        let life = self.host(host).life;
         if self.bugs.has(Bug::SkipSync) {
             self.later(host, Duration::ZERO, Input::Persisted { write, result: Ok(()) });
+        }
+        let disk = &mut self.host_mut(host).disk;
+        if disk.writing.is_none() {
+            return self.write(host, vec![write], durable);
+        }
+        let (mut ids, _) = disk.waiting.take().unwrap_or_default();
+        ids.push(write);
+        disk.waiting = Some((ids, durable));
+    }
+
+    fn write(&mut self, host: HostId, ids: Vec<WriteId>, durable: Durable) {
+        let (sync, slow) = (self.host(host).spec.sync_s, self.host(host).disk.slow);
+        let mut takes = Duration::from_secs_f64(sync * slow * self.random.between(1.0, 2.0));
+        if self.bugs.has(Bug::SkipSync) {
             takes += SYNC_SKIPPED;
         }
-        let disk = &mut self.hosts[super::network::index(host)].disk;
-        disk.busy = self.now.max(disk.busy) + takes;
-        disk.writing.push_back(durable.clone());
-        self.queue.push(disk.busy, Event::Written { host, life, write, durable: Box::new(durable) });
+        let done = self.now + takes;
+        self.host_mut(host).disk.writing = Some(Writing { ids, durable, done });
+        self.await_write(host);
+    }
+
+    pub(super) fn await_write(&mut self, host: HostId) {
+        let life = self.host(host).life;
+        if let Some(done) = self.host(host).disk.writing.as_ref().map(|write| write.done) {
+            self.queue.push(done, Event::Written { host, life });
+        }
     }
 
     fn node_event(&mut self, host: HostId, event: NodeEvent) {
@@ -370,9 +391,13 @@ impl World {
 
     fn membership_event(&mut self, host: HostId, event: &membership::Event) {
         use membership::Event as E;
-        let member = match event {
-            E::Joined { member, .. } | E::Suspected { member, .. } | E::Refuted { member } => *member,
-            E::Down { member } | E::Alive { member } | E::Left { member } => *member,
+        let (member, stamp, state) = match event {
+            E::Joined { member, stamp } | E::Refuted { member, stamp } | E::Alive { member, stamp } => {
+                (*member, Some(stamp), Some(State::Alive))
+            }
+            E::Suspected { member, stamp, .. } => (*member, Some(stamp), Some(State::Suspect)),
+            E::Down { member, stamp } => (*member, Some(stamp), Some(State::Down)),
+            E::Left { member } => (*member, None, None),
             E::IdentityClash { member, .. } => {
                 let member = *member;
                 return self.tell(Fact::Clash { host, member });
@@ -383,11 +408,8 @@ impl World {
             }
             E::RecordChanged { .. } => return,
         };
-        let Some(node) = &self.host(host).node else { return };
-        let seen = node.membership().member(member);
-        let generation = seen.map(|m| m.generation()).unwrap_or_default();
-        let incarnation = seen.map(|m| m.incarnation()).unwrap_or_default();
-        let state = seen.map(|m| m.state()).filter(|_| !matches!(event, E::Left { .. }));
+        let generation = stamp.map(|stamp| stamp.start.generation).unwrap_or_default();
+        let incarnation = stamp.map(|stamp| stamp.incarnation).unwrap_or_default();
         self.tell(Fact::Opinion { host, member, generation, incarnation, state });
     }
 
