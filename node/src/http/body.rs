@@ -7,12 +7,13 @@ use futures::StreamExt as _;
 use tokio::time::timeout;
 
 use super::HttpError;
+use super::limits::Room;
 
 /// A client that sends nothing for so long is given up. Ours.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// A body that is collected and takes longer to come in is given up. Ours: several usual deadlines.
 const WHOLE_MAX: Duration = Duration::from_secs(10);
-/// Of what is too large so much more is read and thrown away, so that its sender hears why instead of finding the
+/// Of what is not taken so much more is read and thrown away, so that its sender hears why instead of finding the
 /// connection broken. Ours.
 const DISCARDED_BYTES_MAX: usize = 16 << 20;
 
@@ -36,25 +37,34 @@ impl Incoming {
         if self.taken <= self.most {
             return Ok(Some(piece));
         }
-        while self.taken < self.most + DISCARDED_BYTES_MAX
-            && let Ok(Some(piece)) = self.piece().await
-        {
-            self.taken += piece.len();
-        }
+        self.discard().await;
         Err(HttpError::TooLarge(format!("the body has more than the {} bytes that are taken here", self.most)))
     }
 
-    /// All of it.
-    pub(super) async fn collect(mut self) -> Result<Vec<u8>, HttpError> {
+    /// All of it, in as much room as it takes.
+    pub(super) async fn collect(mut self, room: &mut Room) -> Result<Vec<u8>, HttpError> {
         let mut all = Vec::new();
         let collect = async {
             while let Some(piece) = self.next().await? {
+                if let Err(busy) = room.grow(all.len() + piece.len()) {
+                    self.discard().await;
+                    return Err(busy);
+                }
                 all.extend_from_slice(&piece);
             }
             Ok::<_, HttpError>(())
         };
         timeout(WHOLE_MAX, collect).await.map_err(|_| HttpError::TooSlow)??;
         Ok(all)
+    }
+
+    /// Reads on for a while and keeps nothing.
+    async fn discard(&mut self) {
+        while self.taken < self.most + DISCARDED_BYTES_MAX
+            && let Ok(Some(piece)) = self.piece().await
+        {
+            self.taken += piece.len();
+        }
     }
 
     async fn piece(&mut self) -> Result<Option<Bytes>, HttpError> {

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::body::Incoming;
+use super::limits::Room;
 use super::model::Named;
-use super::oip::{self, Answers, BATCH_MAX, Data, Output, Parameters, Question, Tensor, Values, Wanted};
+use super::oip::{self, Answers, BATCH_MAX, Data, Numbers, Output, Parameters, Question, Tensor, Values, Wanted};
 use super::{Api, HttpError};
 
 /// Says how many bytes of a body are JSON; the rest is the tensors.
@@ -44,7 +45,7 @@ struct InputTensor {
     shape: Vec<i64>,
     datatype: String,
     #[serde(default)]
-    data: Option<Value>,
+    data: Option<Numbers>,
     #[serde(default)]
     parameters: Option<InputParameters>,
 }
@@ -101,15 +102,15 @@ pub(super) async fn infer(
     body: Body,
 ) -> Result<Response, HttpError> {
     let served = oip::served(&api, name?.0).await?;
-    let question = read(&api, &served.manifest, &headers, body).await?;
+    let (question, _room) = read(&api, &served.manifest, &headers, body).await?;
     Ok(match question.ask(&api, &served).await {
         Ok(answers) => respond(&question, &answers),
         Err(error) => error.to(question.id.as_deref()),
     })
 }
 
-/// Reads the body while there is room for it.
-async fn read(api: &Api, manifest: &Manifest, headers: &HeaderMap, body: Body) -> Result<Question, HttpError> {
+/// Reads the body if there is room for it, and for its images until they are answered.
+async fn read(api: &Api, manifest: &Manifest, headers: &HeaderMap, body: Body) -> Result<(Question, Room), HttpError> {
     let value = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     check_form(value(header::CONTENT_TYPE), value(header::CONTENT_ENCODING))?;
     let json_length = headers.get(JSON_LENGTH).map(|length| {
@@ -121,9 +122,11 @@ async fn read(api: &Api, manifest: &Manifest, headers: &HeaderMap, body: Body) -
     let json_length = json_length.transpose()?;
     let most = body_bytes_max(manifest);
     let announced = value(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    let _room = api.limits.infer(announced.map_or(most, |bytes: usize| bytes.min(most)))?;
-    let bytes = Incoming::new(body, most).collect().await?;
-    parse(&bytes, json_length, manifest).map_err(HttpError::BadRequest)
+    let mut room = api.limits.infer(announced.map_or(0, |bytes: usize| bytes.min(most)))?;
+    let bytes = Incoming::new(body, most).collect(&mut room).await?;
+    let question = parse(&bytes, json_length, manifest).map_err(HttpError::BadRequest)?;
+    room.fit(question.bytes())?;
+    Ok((question, room))
 }
 
 fn check_form(content_type: Option<&str>, encoding: Option<&str>) -> Result<(), HttpError> {

@@ -1,7 +1,7 @@
 //! The HTTP interface of a node: inference after the Open Inference Protocol, status, events, metrics, the dashboard, bundles and, where
 //! it is switched on, faults.
 //!
-//! Bounds: connections, and how long one may be idle; how many follow the events; a body's bytes (beyond them the answer is 413), how
+//! Bounds: connections, those of one address, and how long one may be idle; how many follow the events; a body's bytes (beyond them the answer is 413), how
 //! many bodies are taken at once ([`Limits`]; 503), and how long a client may be silent while it sends one (408).
 
 mod body;
@@ -17,6 +17,7 @@ mod metrics;
 mod model;
 mod oip;
 mod openapi;
+mod per_address;
 mod serve;
 mod stream;
 mod token;

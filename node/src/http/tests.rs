@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::channel::mpsc;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use rocoin::bundle::Manifest;
 use rocoin::id::{Digest, NodeId, PartId};
 use rocoin::inference::{Answer, Fate, Mode, RequestError, Try};
@@ -144,18 +144,36 @@ async fn an_upload_lies_beside_the_artifacts_and_leaves_nothing() {
     assert_eq!(uploads(), 0);
 }
 
+/// A body of which so many bytes have come, and no more do.
+fn begun(bytes: usize) -> Body {
+    let piece = Ok::<_, std::io::Error>(Bytes::from(vec![b' '; bytes]));
+    Body::from_stream(stream::iter([piece]).chain(stream::pending()))
+}
+
 #[tokio::test]
 async fn inference_bodies_beyond_the_bound_are_asked_to_come_back() {
-    let (_bench, api) = bench(|_| Vec::new(), Limits::new(1, 3_000)).await;
+    let (_bench, api) = bench(|_| Vec::new(), Limits::new(1, 1_000)).await;
     {
-        let first = ask(&api, stalled());
+        let first = ask(&api, begun(900 << 10));
         tokio::pin!(first);
         assert!(futures::poll!(first.as_mut()).is_pending());
-        assert!(is_busy(ask(&api, stalled()).await.unwrap_err()), "one of unknown length takes some 1,600 KiB");
+        let large = Body::from(vec![b' '; 200 << 10]);
+        assert!(is_busy(ask(&api, large).await.unwrap_err()), "there is room for 100 KiB");
+        assert!(!is_busy(ask(&api, "{}".into()).await.unwrap_err()));
     }
-    let again = ask(&api, stalled());
+    let again = ask(&api, begun(900 << 10));
     tokio::pin!(again);
-    assert!(futures::poll!(again.as_mut()).is_pending(), "its place is free again");
+    assert!(futures::poll!(again.as_mut()).is_pending(), "its room is free again");
+}
+
+#[tokio::test]
+async fn a_request_keeps_room_for_its_images_until_it_is_answered() {
+    let (_bench, api) = bench(|_| Vec::new(), Limits::new(1, 20)).await;
+    let open = ask(&api, image().to_string().into());
+    tokio::pin!(open);
+    assert!(futures::poll!(open.as_mut()).is_pending());
+    let taken = 20 - api.limits.infer_kib_free();
+    assert_eq!(taken, (manifest().input.elements() * 4).div_ceil(1 << 10));
 }
 
 #[tokio::test]

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
-use prost::Message as _;
 use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
 use tonic::Status;
 
+use super::codec;
 use super::convert::{from_json, to_json};
 use super::timeout::timeout;
 use crate::http::oip::messages::{
-    InferInputTensor, InferOutputTensor, InferRequestedOutputTensor, InferTensorContents, ModelInferRequest,
+    InferInputTensor, InferOutputContents, InferOutputTensor, InferRequestedOutputTensor, ModelInferRequest,
     ModelInferResponse,
 };
 use crate::http::oip::{self, Answers, BATCH_MAX, Data, ModelName, Parameters, Question, Tensor, Values, Wanted};
@@ -74,7 +74,7 @@ impl Call {
 
 /// The images that a message's bytes hold, for a model with that manifest.
 pub(crate) fn decode(bytes: &[u8], manifest: &Manifest) -> Result<Vec<Blob>, String> {
-    images(&ModelInferRequest::decode(bytes).map_err(|e| e.to_string())?, manifest)
+    images(&codec::decode(bytes)?, manifest)
 }
 
 fn images(request: &ModelInferRequest, manifest: &Manifest) -> Result<Vec<Blob>, String> {
@@ -139,12 +139,12 @@ fn respond(question: &Question, answers: &Answers, raw: bool) -> ModelInferRespo
     }
 }
 
-fn contents(values: Values) -> InferTensorContents {
+fn contents(values: Values) -> InferOutputContents {
     match values {
-        Values::Floats(values) => InferTensorContents { fp32_contents: values, ..InferTensorContents::default() },
-        Values::Texts(texts) => InferTensorContents {
+        Values::Floats(values) => InferOutputContents { fp32_contents: values, ..InferOutputContents::default() },
+        Values::Texts(texts) => InferOutputContents {
             bytes_contents: texts.into_iter().map(String::into_bytes).collect(),
-            ..InferTensorContents::default()
+            ..InferOutputContents::default()
         },
     }
 }

@@ -4,6 +4,7 @@
 //! Bounds: a message's bytes (`RESOURCE_EXHAUSTED`), how many are being read at once, and how long a client may be silent while it sends
 //! one; streams at once ([`super::Limits`]). A call that its client cancels ends at once.
 
+mod codec;
 mod convert;
 mod infer;
 mod status;
@@ -19,8 +20,11 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header;
 use axum::response::Response;
+use prost::Message;
 use tonic::Status;
+use tonic_prost::ProstCodec;
 
+use self::codec::InferCodec;
 use self::infer::Call;
 pub(crate) use self::infer::decode;
 use self::status::status;
@@ -61,26 +65,29 @@ pub(super) async fn call(
 async fn infer(api: &Api, request: Request<Body>) -> Result<Response, Status> {
     let call = Call::new(request.headers())?;
     let most = infer::message_bytes_max(api).await.map_err(|error| status(&error))?;
-    unary(api, request, most, async |message: ModelInferRequest| call.answer(api, &message).await).await
+    unary(api, request, (InferCodec::default(), most), async |message: ModelInferRequest| {
+        call.answer(api, &message).await
+    })
+    .await
 }
 
 async fn describe(api: &Api, method: &str, request: Request<Body>) -> Result<Response, Status> {
     let named = async |ModelRequest { name, version }| oip::served(api, ModelName::new(name, version)).await;
     match method {
-        "ServerLive" => unary(api, request, BYTES_MAX, async |Nothing {}| Ok(ServerLiveResponse { live: true })).await,
-        "ServerReady" => unary(api, request, BYTES_MAX, async |Nothing {}| readiness(oip::ready(api).await)).await,
+        "ServerLive" => small(api, request, async |Nothing {}| Ok(ServerLiveResponse { live: true })).await,
+        "ServerReady" => small(api, request, async |Nothing {}| readiness(oip::ready(api).await)).await,
         "ModelReady" => {
             let ready = async |model| {
                 named(model).await?;
                 readiness(oip::ready(api).await)
             };
-            unary(api, request, BYTES_MAX, ready).await
+            small(api, request, ready).await
         }
-        "ServerMetadata" => unary(api, request, BYTES_MAX, async |Nothing {}| Ok(oip::server())).await,
-        "ModelMetadata" => unary(api, request, BYTES_MAX, async |model| Ok(named(model).await?.metadata())).await,
+        "ServerMetadata" => small(api, request, async |Nothing {}| Ok(oip::server())).await,
+        "ModelMetadata" => small(api, request, async |model| Ok(named(model).await?.metadata())).await,
         "ModelConfig" => {
             let config = async |model| Ok(ModelConfigResponse { config: Some(named(model).await?.config()) });
-            unary(api, request, BYTES_MAX, config).await
+            small(api, request, config).await
         }
         "ModelStatistics" => {
             let statistics = async |model: ModelRequest| {
@@ -91,16 +98,26 @@ async fn describe(api: &Api, method: &str, request: Request<Body>) -> Result<Res
                 let model_stats = served.iter().map(|manifest| api.statistics.of(manifest)).collect();
                 Ok(ModelStatisticsResponse { model_stats })
             };
-            unary(api, request, BYTES_MAX, statistics).await
+            small(api, request, statistics).await
         }
         "RepositoryIndex" => {
             let index = async |asked: RepositoryIndexRequest| {
                 Ok(RepositoryIndexResponse { models: oip::index(api, asked.ready).await? })
             };
-            unary(api, request, BYTES_MAX, index).await
+            small(api, request, index).await
         }
         other => Err(Status::unimplemented(format!("this server has no method {other:?}"))),
     }
+}
+
+/// A call whose message holds no tensor.
+async fn small<Q, A, F>(api: &Api, request: Request<Body>, answer: impl Fn(Q) -> F + Send) -> Result<Response, Status>
+where
+    Q: Message + Default + 'static,
+    A: Message + Default + 'static,
+    F: Future<Output = Result<A, HttpError>> + Send,
+{
+    unary(api, request, (ProstCodec::<A, Q>::default(), BYTES_MAX), answer).await
 }
 
 fn readiness(ready: Result<(), HttpError>) -> Result<ReadyResponse, HttpError> {

@@ -9,8 +9,8 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::server::{Grpc, StreamingService};
 use tonic::{Status, Streaming};
-use tonic_prost::ProstCodec;
 
+use super::codec::InferCodec;
 use super::infer::{Call, message_bytes_max};
 use super::status::status;
 use crate::http::Api;
@@ -21,8 +21,7 @@ pub(super) async fn serve(api: Api, request: Request) -> Result<Response, Status
     let call = Call::new(request.headers())?;
     let room = api.limits.stream().map_err(|error| status(&error))?;
     let most = message_bytes_max(&api).await.map_err(|error| status(&error))?;
-    let codec = ProstCodec::<ModelStreamInferResponse, ModelInferRequest>::default();
-    let mut grpc = Grpc::new(codec).max_decoding_message_size(most);
+    let mut grpc = Grpc::new(InferCodec::default()).max_decoding_message_size(most);
     let answering = Answering(Some(Open { api, call, _room: room }));
     Ok(grpc.streaming(answering, request).await.map(Body::new))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::convert::from_json;
 use crate::http::oip::messages::{
-    InferInputTensor, InferRequestedOutputTensor, InferTensorContents, ModelConfigResponse, ModelInferRequest,
+    InferInputContents, InferInputTensor, InferRequestedOutputTensor, ModelConfigResponse, ModelInferRequest,
     ModelInferResponse, ModelMetadataResponse, ModelRequest, ModelStreamInferResponse, ReadyResponse,
     ServerLiveResponse, TYPE_FP32,
 };
@@ -98,7 +98,7 @@ fn raw() -> ModelInferRequest {
     ModelInferRequest { raw_input_contents: vec![tensor], ..request() }
 }
 
-fn typed(contents: InferTensorContents) -> ModelInferRequest {
+fn typed(contents: InferInputContents) -> ModelInferRequest {
     let mut request = request();
     request.inputs[0].contents = Some(contents);
     request
@@ -129,7 +129,7 @@ async fn raw_contents_are_answered_raw_and_typed_contents_typed() {
     assert_eq!(answer.raw_output_contents[0][4 * 3..4 * 4], 3_f32.to_le_bytes());
     assert_eq!(answer.raw_output_contents[1], b"\x05\0\0\0Dress\x07\0\0\0Sneaker");
 
-    let floats = InferTensorContents { fp32_contents: two(), ..InferTensorContents::default() };
+    let floats = InferInputContents { fp32_contents: two(), ..InferInputContents::default() };
     let answer: ModelInferResponse = ask(&api, "ModelInfer", &typed(floats)).await;
     assert!(answer.raw_output_contents.is_empty());
     assert_eq!(answer.outputs[0].contents.as_ref().unwrap().fp32_contents[17], 7.0);
@@ -137,7 +137,7 @@ async fn raw_contents_are_answered_raw_and_typed_contents_typed() {
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
     let bytes = two().iter().map(|&value| value as u32).collect();
-    let mut request = typed(InferTensorContents { uint_contents: bytes, ..InferTensorContents::default() });
+    let mut request = typed(InferInputContents { uint_contents: bytes, ..InferInputContents::default() });
     request.inputs[0].datatype = "UINT8".to_owned();
     let parameters = from_json(&json!({ "classification": 1 }));
     request.outputs = vec![InferRequestedOutputTensor { name: "logits".to_owned(), parameters }];
@@ -161,11 +161,11 @@ async fn each_misfit_is_an_invalid_argument_that_says_what_would_fit() {
         (changed(&|r| r.raw_input_contents.clear()), "neither contents nor raw"),
         (changed(&|r| r.raw_input_contents.push(Vec::new())), "raw_input_contents has 2 tensors"),
         (changed(&|r| r.raw_input_contents[0].truncate(7)), "has 7 bytes"),
-        (changed(&|r| r.inputs[0].contents = Some(InferTensorContents::default())), "both contents and raw"),
+        (changed(&|r| r.inputs[0].contents = Some(InferInputContents::default())), "both contents and raw"),
         (changed(&|r| r.parameters = from_json(&json!({ "min_parts": -1 }))), "parameters: invalid value"),
         (changed(&|r| r.parameters = from_json(&json!({ "mode": "some" }))), "expected one of"),
         (changed(&|r| r.inputs[0].parameters = from_json(&json!({ "shared_memory_region": "x" }))), "shared memory"),
-        (typed(InferTensorContents::default()), "has 0 numbers; its shape has 1568"),
+        (typed(InferInputContents::default()), "has 0 numbers; its shape has 1568"),
     ];
     for (request, reason) in cases {
         let response = call(&api, "ModelInfer", &[], frame(&request)).await;

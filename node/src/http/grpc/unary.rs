@@ -4,10 +4,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures::future::{MapErr, MapOk, TryFutureExt as _};
-use prost::Message;
 use tonic::Status;
+use tonic::codec::Codec;
 use tonic::server::{Grpc, UnaryService};
-use tonic_prost::ProstCodec;
 
 use super::status::status;
 use crate::http::body::Incoming;
@@ -16,25 +15,22 @@ use crate::http::{Api, HttpError};
 /// Bytes before a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 
-/// Reads a message of at most `most` bytes while there is room for it, and sends what `answer` says to it.
-pub(super) async fn unary<Q, A, F>(
+/// Reads a message of at most `most` bytes if there is room for it until it is answered, and sends what `answer` says to it.
+pub(super) async fn unary<C, F>(
     api: &Api,
     request: Request,
-    most: usize,
-    answer: impl Fn(Q) -> F + Send,
+    (codec, most): (C, usize),
+    answer: impl Fn(C::Decode) -> F + Send,
 ) -> Result<Response, Status>
 where
-    Q: Message + Default + 'static,
-    A: Message + Default + 'static,
-    F: Future<Output = Result<A, HttpError>> + Send,
+    C: Codec,
+    F: Future<Output = Result<C::Encode, HttpError>> + Send,
 {
     let (head, body) = request.into_parts();
-    let message = {
-        let _room = api.limits.infer(most).map_err(|error| status(&error))?;
-        Incoming::new(body, most + PREFIX_BYTES).collect().await.map_err(|error| status(&error))?
-    };
+    let mut room = api.limits.infer(0).map_err(|error| status(&error))?;
+    let message = Incoming::new(body, most + PREFIX_BYTES).collect(&mut room).await.map_err(|error| status(&error))?;
     let request = Request::from_parts(head, Body::from(message));
-    let mut grpc = Grpc::new(ProstCodec::<A, Q>::default()).max_decoding_message_size(most);
+    let mut grpc = Grpc::new(codec).max_decoding_message_size(most);
     Ok(grpc.unary(Answer(answer), request).await.map(Body::new))
 }
 

@@ -93,23 +93,20 @@ pub(crate) enum ParameterChoice {
     Uint64(u64),
 }
 
-/// `InferTensorContents`; the field that belongs to the tensor's datatype is filled.
+/// `InferTensorContents` of a request: what is taken here. Its other fields are passed over unread.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct InferTensorContents {
-    #[prost(bool, repeated, tag = "1")]
-    pub(crate) bool_contents: Vec<bool>,
-    #[prost(int32, repeated, tag = "2")]
-    pub(crate) int_contents: Vec<i32>,
-    #[prost(int64, repeated, tag = "3")]
-    pub(crate) int64_contents: Vec<i64>,
+pub(crate) struct InferInputContents {
     #[prost(uint32, repeated, tag = "4")]
     pub(crate) uint_contents: Vec<u32>,
-    #[prost(uint64, repeated, tag = "5")]
-    pub(crate) uint64_contents: Vec<u64>,
     #[prost(float, repeated, tag = "6")]
     pub(crate) fp32_contents: Vec<f32>,
-    #[prost(double, repeated, tag = "7")]
-    pub(crate) fp64_contents: Vec<f64>,
+}
+
+/// `InferTensorContents` of an answer: what is sent here.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct InferOutputContents {
+    #[prost(float, repeated, tag = "6")]
+    pub(crate) fp32_contents: Vec<f32>,
     #[prost(bytes = "vec", repeated, tag = "8")]
     pub(crate) bytes_contents: Vec<Vec<u8>>,
 }
@@ -146,7 +143,7 @@ pub(crate) struct InferInputTensor {
     #[prost(btree_map = "string, message", tag = "4")]
     pub(crate) parameters: BTreeMap<String, InferParameter>,
     #[prost(message, optional, tag = "5")]
-    pub(crate) contents: Option<InferTensorContents>,
+    pub(crate) contents: Option<InferInputContents>,
 }
 
 /// `ModelInferRequest.InferRequestedOutputTensor`.
@@ -186,7 +183,7 @@ pub(crate) struct InferOutputTensor {
     #[prost(int64, repeated, tag = "3")]
     pub(crate) shape: Vec<i64>,
     #[prost(message, optional, tag = "5")]
-    pub(crate) contents: Option<InferTensorContents>,
+    pub(crate) contents: Option<InferOutputContents>,
 }
 
 /// `ModelStreamInferResponse`.

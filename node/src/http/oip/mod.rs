@@ -7,6 +7,7 @@
 mod answers;
 mod describe;
 pub(super) mod messages;
+mod numbers;
 mod output;
 mod question;
 mod statistics;
@@ -15,6 +16,7 @@ mod terms;
 
 pub(super) use answers::Answers;
 pub(super) use describe::{ModelName, Served, index, ready, served, server};
+pub(super) use numbers::Numbers;
 pub(super) use output::{Output, Values, Wanted};
 pub(super) use question::Question;
 pub use statistics::Statistics;

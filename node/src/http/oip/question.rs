@@ -29,6 +29,11 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// Of its images.
+    pub(crate) fn bytes(&self) -> usize {
+        self.images.iter().map(Blob::len).sum()
+    }
+
     /// Asks the node about every image, some at once, with this node as the coordinator. Dropping the future cancels what is open.
     ///
     /// # Errors

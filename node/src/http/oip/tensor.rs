@@ -2,9 +2,8 @@
 
 use rocoin::blob::Blob;
 use rocoin::bundle::InputSpec;
-use serde_json::Value;
 
-use super::BATCH_MAX;
+use super::{BATCH_MAX, Numbers};
 
 /// An input tensor as a client sent it; nothing of it is checked yet.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +21,8 @@ pub(crate) struct Tensor<'a> {
 /// A tensor's numbers, in one of the forms that the protocol has for them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Data<'a> {
-    /// Flat or nested lists.
-    Json(&'a Value),
+    /// Of JSON's lists.
+    Json(&'a Numbers),
     /// Little-endian, without gaps: the binary tensor extension, and gRPC's raw contents.
     Raw(&'a [u8]),
     /// gRPC's contents of `FP32`.
@@ -98,11 +97,10 @@ impl Data<'_> {
             Err(format!("inputs[0].data has {found} numbers; its shape has {count}"))
         };
         match (self, datatype) {
-            (Self::Json(data), _) => {
-                let mut values = Vec::with_capacity(count);
-                flatten(data, count, datatype, &mut values)?;
-                counted(values.len())?;
-                Ok(values)
+            (Self::Json(numbers), _) => {
+                let numbers = numbers.as_slice();
+                counted(numbers.len())?;
+                numbers.iter().enumerate().map(|(at, number)| narrow(at, *number, datatype)).collect()
             }
             (Self::Raw(bytes), _) => raw(bytes, datatype, count),
             (Self::Floats(values), Datatype::Fp32) => {
@@ -142,28 +140,14 @@ fn raw(bytes: &[u8], datatype: Datatype, count: usize) -> Result<Vec<f32>, Strin
     })
 }
 
-fn flatten(data: &Value, most: usize, datatype: Datatype, into: &mut Vec<f32>) -> Result<(), String> {
-    match data {
-        Value::Array(items) => items.iter().try_for_each(|item| flatten(item, most, datatype, into)),
-        _ if into.len() >= most => Err(format!("inputs[0].data has more than the {most} numbers of its shape")),
-        Value::Number(number) => {
-            let value = number.as_f64().unwrap_or(f64::NAN);
-            if datatype == Datatype::Uint8 && !(value.fract() == 0.0 && (0.0..=255.0).contains(&value)) {
-                return Err(not_a_byte(into.len(), number));
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "tensors are f32; what overflows is refused")]
-            let value = value as f32;
-            if !value.is_finite() {
-                return Err(not_finite(into.len(), number));
-            }
-            into.push(value);
-            Ok(())
-        }
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => {
-            let place = into.len();
-            Err(format!("inputs[0].data: number {place}, counted from 0, is {data}, which is no number"))
-        }
+/// JSON's number as the tensor's, the one at that place.
+fn narrow(place: usize, number: f64, datatype: Datatype) -> Result<f32, String> {
+    if datatype == Datatype::Uint8 && !(number.fract() == 0.0 && (0.0..=255.0).contains(&number)) {
+        return Err(not_a_byte(place, &number));
     }
+    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32; what overflows is refused")]
+    let value = number as f32;
+    if value.is_finite() { Ok(value) } else { Err(not_finite(place, &format_args!("{number:e}"))) }
 }
 
 fn not_finite(place: usize, value: &dyn std::fmt::Display) -> String {
@@ -177,9 +161,12 @@ fn not_a_byte(place: usize, value: &dyn std::fmt::Display) -> String {
 #[cfg(test)]
 mod tests {
     use rocoin::bundle::Preprocess;
-    use serde_json::json;
 
     use super::*;
+
+    fn numbers(json: &str) -> Numbers {
+        serde_json::from_str(json).unwrap()
+    }
 
     fn input() -> InputSpec {
         let preprocess = Preprocess { scale: 1.0, mean: vec![0.0], std: vec![1.0] };
@@ -195,7 +182,7 @@ mod tests {
         let expected = vec![Blob::from_floats(&[1.0, 2.0]), Blob::from_floats(&[3.0, 4.0])];
         let floats = [1.0_f32, 2.0, 3.0, 4.0];
         let raw: Vec<u8> = floats.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let (flat, nested) = (json!([1, 2, 3, 4]), json!([[[1.0, 2.0]], [[3.0, 4.0]]]));
+        let (flat, nested) = (numbers("[1, 2, 3, 4]"), numbers("[[[1.0, 2.0]], [[3.0, 4.0]]]"));
         for (datatype, data) in [
             ("FP32", Data::Json(&flat)),
             ("FP32", Data::Json(&nested)),
@@ -214,6 +201,17 @@ mod tests {
         for shape in [[1, 2].as_slice(), &[1, 1, 2]] {
             let images = tensor(shape, "FP32", Data::Floats(&[5.0, 6.0])).images(&input()).unwrap();
             assert_eq!(images, [Blob::from_floats(&[5.0, 6.0])]);
+        }
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_the_shape_or_an_fp32_are_told() {
+        for (json, told) in [
+            ("[1, 2, 3]", "has 3 numbers; its shape has 2"),
+            ("[0, 1e39]", "number 1, counted from 0, is 1e39, which is no finite FP32"),
+        ] {
+            let error = tensor(&[1, 2], "FP32", Data::Json(&numbers(json))).images(&input()).unwrap_err();
+            assert!(error.contains(told), "{error}");
         }
     }
 
@@ -248,8 +246,8 @@ mod tests {
 
     #[test]
     fn a_number_that_is_no_byte_is_no_uint8() {
-        for value in [json!(256), json!(-1), json!(0.5)] {
-            let data = json!([0, value]);
+        for data in ["[0, 256]", "[0, -1]", "[0, 0.5]"] {
+            let data = numbers(data);
             let error = tensor(&[1, 2], "UINT8", Data::Json(&data)).images(&input()).unwrap_err();
             assert!(error.contains("which is no UINT8"), "{error}");
         }
