@@ -173,6 +173,13 @@ pub enum Fact {
         /// Whether the bytes are those of the artifact.
         sound: bool,
     },
+    /// A node's state reaches its disk, synced.
+    Written {
+        /// Where.
+        host: HostId,
+        /// The sequence of the deployment that is to be served, in it.
+        wanted: Option<u64>,
+    },
     /// A node's own counters, after a step that changed them.
     State {
         /// Where.
@@ -245,6 +252,22 @@ pub enum Fact {
         member: NodeId,
         /// What it did.
         what: String,
+    },
+    /// The students that take up a host's memory, loaded or being loaded, after a change.
+    InMemory {
+        /// Where.
+        host: HostId,
+        /// Which.
+        students: Vec<Digest>,
+    },
+    /// A host runs a student.
+    Ran {
+        /// Which.
+        host: HostId,
+        /// The student.
+        student: Digest,
+        /// The image's index.
+        image: usize,
     },
     /// The students that a node has ready, after a change.
     Ready {
@@ -394,8 +417,6 @@ pub enum Reply {
         mode: Mode,
         /// What was used: part, student, who answered.
         parts: Vec<(PartId, Digest, NodeId)>,
-        /// Who answered for which part, used or not.
-        answered: Vec<(PartId, NodeId)>,
         /// What is lacking.
         missing: Vec<PartId>,
         /// The parts that mode `verify` calls verified.

@@ -130,6 +130,9 @@ impl Physics {
             | Fact::Routable { .. }
             | Fact::Clash { .. }
             | Fact::CutOff { .. }
+            | Fact::InMemory { .. }
+            | Fact::Ran { .. }
+            | Fact::Written { .. }
             | Fact::Ready { .. }
             | Fact::Fetched { .. }
             | Fact::Stored { .. }
@@ -189,9 +192,19 @@ impl Physics {
         hosts.next().is_none().then_some(*host)
     }
 
+    /// The hosts that ever had this identity.
+    pub fn hosts_of(&self, node: NodeId) -> impl Iterator<Item = HostId> {
+        self.identities.get(&node).into_iter().flatten().copied()
+    }
+
     /// Whether more than one device ever had this identity: then little can be demanded of it.
     pub fn was_cloned(&self, node: NodeId) -> bool {
         self.identities.get(&node).is_some_and(|hosts| hosts.len() > 1)
+    }
+
+    /// Whether some running node's identity is, or was, that of another device, too.
+    pub fn has_copies(&self) -> bool {
+        self.running().any(|(_, body)| self.was_cloned(body.node))
     }
 
     /// Whether the node of this host shares its identity with that of another, now or once.
@@ -220,8 +233,7 @@ impl Physics {
     }
 
     fn liars_named(&self, node: NodeId) -> impl Iterator<Item = (bool, Instant)> {
-        let hosts = self.identities.get(&node).into_iter().flatten();
-        hosts.filter_map(|host| self.liars.get(host).copied())
+        self.hosts_of(node).filter_map(|host| self.liars.get(&host).copied())
     }
 
     /// Whether by chance a run failed at the replica since then, or a message between the two vanished or was late.

@@ -18,6 +18,8 @@ const FRESH_REQUESTS: (usize, usize) = (5, 12);
 /// and that slow devices take their time is no failure of the mesh. (Ours: the most patience that the swarm draws.)
 const FRESH_RATE: f64 = 5.0;
 const FRESH_DEADLINE_S: f64 = 10.0;
+/// Requests that were begun in time have so long to be answered.
+const FRESH_WITHIN: Duration = Duration::from_secs(30);
 /// A mesh that begins in the middle has found together by then.
 const TOGETHER: Duration = Duration::from_secs(30);
 /// How the last invariant is called: the one of the second phase.
@@ -140,9 +142,9 @@ impl Traffic {
 pub struct Recovered {
     /// From the end of faults on.
     pub after: Duration,
-    /// Whether requests were answered in full: at every node, from the bundle deployed last, where that can still be served; else at those
-    /// that see all parts of what they serve. Where no node came to do so in all the time faults destroyed what there was to serve, and one
-    /// leader and one plan were all that could be demanded.
+    /// Whether requests were answered in full: at every node (twelve at most), from the bundle deployed last, where that can still be served;
+    /// else at those that see all parts of what they serve. Where at the end there is no such node faults destroyed what there was to
+    /// serve, and one leader and one plan were all that could be demanded.
     pub serves: bool,
 }
 
@@ -251,24 +253,28 @@ impl Run<'_> {
     fn recover(&mut self, recovery: &Recovery) -> Result<Option<Recovered>, Box<Violation>> {
         let began = self.world.now();
         let end = began + recovery.within;
-        self.world.set_single_client(FRESH_RATE, FRESH_DEADLINE_S, end);
+        self.world.set_single_client(FRESH_RATE, FRESH_DEADLINE_S, end + FRESH_WITHIN);
         self.world.apply(&Fault::Calm { without: recovery.without.clone() });
         let mut agreed = None;
         while self.until(end, |run| run.world.trouble().is_none())? {
             let after = self.world.now().since(began);
             agreed.get_or_insert(after);
-            if !self.until(end, |run| run.world.sighted().next().is_some())? {
-                break;
+            let is_sighted = |run: &Self| run.world.sighted().next().is_some();
+            self.until(end, |run| is_sighted(run) || run.world.trouble().is_some())?;
+            if !is_sighted(self) || self.world.trouble().is_some() {
+                continue;
             }
             let demanded = self.world.sighted().count().clamp(FRESH_REQUESTS.0, FRESH_REQUESTS.1);
             self.fresh = Fresh { first: Some(self.world.next_ask()), demanded, ..Fresh::default() };
             let enough = |run: &Self| run.fresh.in_full >= run.fresh.demanded || run.fresh.not_in_full.is_some();
-            if self.until(end, enough)? && self.fresh.not_in_full.is_none() {
+            let is_answered = self.until(end + FRESH_WITHIN, enough)? && self.fresh.not_in_full.is_none();
+            if is_answered && self.world.trouble().is_none() {
                 return Ok(Some(Recovered { after, serves: true }));
             }
         }
         let trouble = self.world.trouble();
-        if let (None, None, Some(after)) = (&trouble, self.fresh.first, agreed) {
+        let may_serve = self.world.can_be_served().is_some() || self.world.sighted().next().is_some();
+        if let (None, false, Some(after)) = (&trouble, may_serve, agreed) {
             return Ok(Some(Recovered { after, serves: false }));
         }
         let trouble = trouble.unwrap_or_else(|| match self.fresh.not_in_full {

@@ -42,7 +42,7 @@ const fn stated(bug: Bug) -> Option<(&'static str, u64)> {
         Bug::NeverAnswer => ("one-outcome-each", 20),
         Bug::AcceptEqualEpoch => ("plans-only-grow", 20),
         Bug::ChangeAnyPlan => ("epochs-are-unique", 80),
-        Bug::NeverClaimAgain => ("recovers", 400),
+        Bug::NeverClaimAgain => ("recovers", 600),
         Bug::KeepFirstBundle => ("recovers", 80),
         Bug::LoadBeyondMemory => ("students-fit-memory", 20),
         Bug::DiscardNeeded => ("students-survive", 40),

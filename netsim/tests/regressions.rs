@@ -1,5 +1,5 @@
 //! Bugs that the search found. Where a scenario shows one, it is a file in `scenarios/regressions/` that says what it was. One that names a known
-//! bug (`[proves]`) is run twice with the feature `known-bugs`: it holds without the bug, and breaks with it as it says. The other two are kept as
+//! bug (`[proves]`) is run twice with the feature `known-bugs`: it holds without the bug, and breaks with it as it says. Others are kept as
 //! the seeds of the swarm that found them: those stand for other worlds by now, and prove less.
 #![allow(missing_docs)]
 

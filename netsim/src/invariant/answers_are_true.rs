@@ -1,5 +1,5 @@
-//! One answer is from one bundle, asked for as the client wanted, and equals the merge of the students it names, each of which answered. And
-//! an error is none that cannot be.
+//! One answer is from one bundle, asked for as the client wanted, and equals the merge of the students it names, each of which its replica ran
+//! for it. And an error is none that cannot be.
 //!
 //! Where a host lies the logits cannot be right; but what mode `verify` calls verified is never a lie.
 
@@ -11,7 +11,7 @@ use rocoin::inference::Mode;
 use rocoin::time::Instant;
 
 use super::Invariant;
-use crate::fact::{AskId, Entry, Fact, Outcome, Reply};
+use crate::fact::{AskId, Entry, Fact, HostId, Outcome, Reply};
 use crate::model::Model;
 use crate::physics::Physics;
 
@@ -20,6 +20,8 @@ use crate::physics::Physics;
 pub(super) struct AnswersAreTrue {
     models: BTreeMap<Digest, Arc<Model>>,
     asked: BTreeMap<(AskId, u32), Asked>,
+    /// When each host last ran each student on each image.
+    ran: BTreeMap<(HostId, Digest, usize), Instant>,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,11 @@ struct Asked {
 
 impl AnswersAreTrue {
     pub(super) fn new(models: &[Arc<Model>]) -> Self {
-        Self { models: models.iter().map(|m| (m.digest(), Arc::clone(m))).collect(), asked: BTreeMap::new() }
+        Self {
+            models: models.iter().map(|m| (m.digest(), Arc::clone(m))).collect(),
+            asked: BTreeMap::new(),
+            ran: BTreeMap::new(),
+        }
     }
 
     fn judge(
@@ -60,10 +66,12 @@ impl AnswersAreTrue {
                 None => return Err(format!("part {part} is from another bundle than {:?}", answer.bundle)),
             }
         }
-        if let Some((part, _, replica)) =
-            answer.parts.iter().find(|(part, _, replica)| !answer.answered.contains(&(*part, *replica)))
-        {
-            return Err(format!("it has part {part} of {}, which did not answer for it", replica.short()));
+        let ran = |replica: &NodeId, student: &Digest| {
+            let last = |host| self.ran.get(&(host, *student, image));
+            physics.hosts_of(*replica).filter_map(last).any(|at| *at >= since)
+        };
+        if let Some((part, _, replica)) = answer.parts.iter().find(|(_, student, replica)| !ran(replica, student)) {
+            return Err(format!("it has part {part} of {}, which did not run its student for it", replica.short()));
         }
         if let Some((part, _, replica)) = answer
             .parts
@@ -88,7 +96,6 @@ struct Answer<'a> {
     logits: &'a [f32],
     bundle: Digest,
     mode: Mode,
-    answered: &'a [(PartId, NodeId)],
     parts: &'a [(PartId, Digest, NodeId)],
     missing: &'a [PartId],
     verified: &'a [PartId],
@@ -105,13 +112,15 @@ impl Invariant for AnswersAreTrue {
                 let asked = Asked { image: *image, min_parts: *min_parts, mode: *mode, at: entry.at };
                 self.asked.insert((*ask, *tries), asked);
             }
+            Fact::Ran { host, student, image } => {
+                self.ran.insert((*host, *student, *image), entry.at);
+            }
             Fact::Answered { ask, host, tries, reply } => {
                 let Some(asked) = self.asked.remove(&(*ask, *tries)) else { return Ok(()) };
                 let wrong = |why: String| format!("the answer of {host} to request {} is wrong: {why}", ask.0);
                 match reply {
-                    Reply::Answer { logits, bundle, mode, parts, answered, missing, verified, .. } => {
-                        let (bundle, mode) = (*bundle, *mode);
-                        let answer = Answer { logits, bundle, mode, answered, parts, missing, verified };
+                    Reply::Answer { logits, bundle, mode, parts, missing, verified, .. } => {
+                        let answer = Answer { logits, bundle: *bundle, mode: *mode, parts, missing, verified };
                         self.judge(&asked, &answer, physics).map_err(wrong)?;
                     }
                     Reply::Error { outcome: Outcome::BadInput, text } => {
@@ -154,12 +163,14 @@ mod tests {
         let mut missing = Vec::new();
         change(&mut logits, &mut parts, &mut missing);
         let (bundle, outvoted, mode) = (models[0].digest(), Vec::new(), Mode::All);
-        let answered = vec![(PartId(0), node(0)), (PartId(1), node(1)), (PartId(1), node(2))];
-        let reply = Reply::Answer { logits, bundle, mode, parts, answered, missing, verified, outvoted };
+        let reply = Reply::Answer { logits, bundle, mode, parts, missing, verified, outvoted };
         let answered = Fact::Answered { ask: AskId(1), host: host(0), tries: 0, reply };
         let mut facts = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
         facts.extend(liar.map(|liar| (5.0, Fact::Lies { host: host(liar), lies: true })));
-        facts.extend([(10.0, asked(1, 5)), (10.0 + at, answered)]);
+        facts.push((10.0, asked(1, 5)));
+        let ran = |h, part| Fact::Ran { host: host(h), student: student(part), image: 5 };
+        facts.extend([(10.5, ran(0, 0)), (10.5, ran(1, 1)), (10.0 + at, answered)]);
+        facts.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         judge(&mut AnswersAreTrue::new(&models), facts)
     }
 
@@ -176,7 +187,8 @@ mod tests {
             (judge_answer(1.0, |_, parts, _| parts.truncate(1)), "names 1 of 2"),
             (judge_answer(1.0, |_, parts, _| parts[1].0 = PartId(0)), "names 1 of 2"),
             (judge_answer(1.0, |_, parts, _| parts[1].1 = other), "another bundle"),
-            (judge_answer(1.0, |_, parts, _| parts[0].2 = node(2)), "did not answer"),
+            (judge_answer(1.0, |_, parts, _| parts[0].2 = node(1)), "did not run"),
+            (judge_answer(0.4, |_, _, _| ()), "did not run"),
         ] {
             let evidence = result.unwrap_err();
             assert!(evidence.contains(what), "{evidence}");

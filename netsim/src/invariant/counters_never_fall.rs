@@ -1,11 +1,12 @@
-//! Term, epoch, generation and incarnation never fall on a node, restarts included; nor does the deployment, below what the disk kept or the node wanted.
+//! Term, epoch, generation and incarnation never fall on a node, restarts included; nor does the deployment below what the node wanted since its
+//! start, or what was written to its disk.
 
 use std::collections::BTreeMap;
 
 use rocoin::id::{Epoch, Generation, Incarnation, NodeId, Term};
 
 use super::Invariant;
-use crate::fact::{Entry, Fact, HostId};
+use crate::fact::{Entry, Fact, HostId, Kept};
 use crate::physics::Physics;
 
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,8 @@ pub(super) struct CountersNeverFall {
     starts: BTreeMap<NodeId, Generation>,
     /// The deployment that each host had on its disk at its start, and has wanted since.
     kept: BTreeMap<HostId, Option<u64>>,
+    /// The one that was last written to each disk.
+    written: BTreeMap<HostId, Option<u64>>,
 }
 
 impl Invariant for CountersNeverFall {
@@ -30,7 +33,23 @@ impl Invariant for CountersNeverFall {
     }
 
     fn observe(&mut self, entry: &Entry, physics: &Physics) -> Result<(), String> {
+        match &entry.fact {
+            Fact::Written { host, wanted } => {
+                self.written.insert(*host, *wanted);
+            }
+            Fact::Stopped { host, disk: Kept::Nothing, .. } => {
+                self.written.remove(host);
+            }
+            _ => {}
+        }
         if let Fact::Started { host, node, generation, wanted, .. } = &entry.fact {
+            if let Some(written) =
+                self.written.get(host).filter(|written| wanted < *written && !physics.was_cloned(*node))
+            {
+                return Err(format!(
+                    "{host} starts with deployment {wanted:?}, and {written:?} was written to its disk"
+                ));
+            }
             self.kept.insert(*host, *wanted);
             let before = self.starts.insert(*node, *generation);
             if before.is_some_and(|before| before >= *generation) && !physics.was_cloned(*node) {
@@ -66,7 +85,6 @@ impl Invariant for CountersNeverFall {
 mod tests {
     use super::super::synthetic::*;
     use super::*;
-    use crate::fact::Kept;
 
     #[test]
     fn rising_counters_pass_and_a_new_start_counts_incarnations_anew() {
@@ -104,6 +122,8 @@ mod tests {
         assert_eq!(judge(&mut CountersNeverFall::default(), vec![(0.0, start.clone()), (0.0, told.clone())]), Ok(()));
         let forgotten = vec![(0.0, start.clone()), (0.0, state(0, (2, 0, 5), None))];
         assert!(judge(&mut CountersNeverFall::default(), forgotten).unwrap_err().contains("deployment"));
+        let written = vec![(0.0, Fact::Written { host: host(0), wanted: Some(3) }), (0.0, start.clone())];
+        assert!(judge(&mut CountersNeverFall::default(), written).unwrap_err().contains("was written"));
         let mut fallen = told.clone();
         if let Fact::State { wanted, .. } = &mut fallen {
             *wanted = Some(2);

@@ -18,19 +18,19 @@ const BOUND: Duration = Duration::from_secs(20);
 /// No live, reachable, responsive member is held down, or the like, for longer than a bound.
 #[derive(Debug, Default)]
 pub(super) struct NobodyLiveIsHeldDown {
-    /// Since when each node has seen a member alive, in its present start, and routable, or has not.
-    seen_well: BTreeMap<(HostId, NodeId), (bool, Instant)>,
+    /// Since when each node has not seen a running one alive, in its present start, and routable.
+    wrong: BTreeMap<(HostId, NodeId), Instant>,
 }
 
 impl NobodyLiveIsHeldDown {
     /// Since when the host has held something wrong of another.
     fn wrong_since(&mut self, host: HostId, body: &Body, seen: Option<&Seen>, now: Instant) -> Option<Instant> {
-        let is_well = seen.is_some_and(|m| m.state == State::Alive && m.routable && m.generation == body.generation);
-        let entry = self.seen_well.entry((host, body.node)).or_insert((is_well, now));
-        if entry.0 != is_well {
-            *entry = (is_well, now);
+        let is_well = |m: &Seen| m.state == State::Alive && m.routable && m.generation == body.generation;
+        if seen.is_some_and(is_well) {
+            self.wrong.remove(&(host, body.node));
+            return None;
         }
-        (!is_well).then_some(entry.1)
+        Some(*self.wrong.entry((host, body.node)).or_insert(now))
     }
 }
 
@@ -43,7 +43,12 @@ impl Invariant for NobodyLiveIsHeldDown {
         let (host, members) = match &entry.fact {
             // A node that starts anew knows nothing.
             Fact::Started { host, .. } => {
-                self.seen_well.retain(|(observer, _), _| observer != host);
+                self.wrong.retain(|(observer, _), _| observer != host);
+                return Ok(());
+            }
+            // In large fleets there is a while between two views.
+            Fact::Routable { host, member, routable: true } => {
+                self.wrong.remove(&(*host, *member));
                 return Ok(());
             }
             Fact::View { host, members, .. } => (*host, members),

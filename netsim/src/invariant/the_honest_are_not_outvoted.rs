@@ -53,7 +53,6 @@ mod tests {
     fn judge_named(lies: Option<(f64, bool)>) -> Result<(), String> {
         let reply = Reply::Answer {
             mode: Mode::Verify,
-            answered: Vec::new(),
             logits: Vec::new(),
             bundle: digest(1),
             parts: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rocoin::inference::{Answer, Fate, Mode, Outcome as CoreOutcome, Request, RequestError};
+use rocoin::inference::{Answer, Mode, Outcome as CoreOutcome, Request, RequestError};
 use rocoin::node::{ClientId, Input};
 use rocoin::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
@@ -307,7 +307,6 @@ fn reply_of(result: &Result<Answer, RequestError>) -> Reply {
             logits: answer.logits.clone(),
             bundle: answer.bundle,
             mode: answer.mode,
-            answered: answer.tries.iter().filter(|t| t.fate == Fate::Answered).map(|t| (t.part, t.replica)).collect(),
             parts: answer.parts.iter().map(|p| (p.part, p.student, p.replica)).collect(),
             missing: answer.missing.clone(),
             verified: answer.verified.clone(),

@@ -83,7 +83,7 @@ impl World {
     /// student of each part (any, while no plan is for it) are on the disks together.
     ///
     /// No node deletes what its plan needs (`students-survive` sees to that): if it is not so, faults destroyed every copy.
-    fn can_be_served(&self) -> Option<Digest> {
+    pub(crate) fn can_be_served(&self) -> Option<Digest> {
         let running = || self.hosts.iter().filter(|host| host.is_running());
         let nodes = || self.hosts.iter().filter_map(|host| host.node.as_deref());
         let desired = nodes().filter_map(|node| node.record().desired.as_ref());

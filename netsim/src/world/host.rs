@@ -101,6 +101,8 @@ pub(super) struct Host {
     pub(super) links: OrdMap<NodeId, Link>,
     /// Students in memory.
     pub(super) loaded: BTreeSet<Digest>,
+    /// Those that are on their way there.
+    pub(super) loading: BTreeSet<Digest>,
     /// Artifacts whose bytes were found to be theirs since the node's start: they are not looked at again before a chunk of them is given.
     pub(super) verified: BTreeSet<Digest>,
     /// Requests that it coordinates, as it knows their clients.
@@ -128,6 +130,7 @@ impl Host {
             ticket: 0,
             links: OrdMap::new(),
             loaded: BTreeSet::new(),
+            loading: BTreeSet::new(),
             verified: BTreeSet::new(),
             clients: BTreeSet::new(),
             told: None,
@@ -208,11 +211,12 @@ impl Disk {
         self.slow = slow;
     }
 
-    /// A process is gone and its system goes on: what it was writing gets to the disk, and if it `left`, what was to be written next.
-    pub(super) fn finish_writes(&mut self, left: bool) {
-        let next = self.waiting.take().filter(|_| left).map(|(_, durable)| durable);
-        let last = next.or(self.writing.take().map(|write| write.durable)).filter(|_| !self.full);
-        self.durable = last.unwrap_or_else(|| self.durable.clone());
+    /// A process is gone and its system goes on: what it was writing gets to the disk; what it was to write next is lost with it.
+    pub(super) fn finish_write(&mut self) {
+        self.waiting = None;
+        if let Some(write) = self.writing.take().filter(|_| !self.full) {
+            self.durable = write.durable;
+        }
         self.unsynced.clear();
     }
 
@@ -237,4 +241,43 @@ pub(super) fn address_of(host: HostId) -> String {
 /// The host that listens there.
 pub(super) fn host_at(address: &str) -> Option<HostId> {
     address.strip_prefix("/sim/")?.parse().ok().map(HostId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(s: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(s)
+    }
+
+    /// A disk that writes term 1 until 20 s, and is to write term 2 then.
+    fn writing() -> Disk {
+        let durable = |term| Durable { term: Term(term), ..Durable::default() };
+        let mut disk = Disk::empty(NodeId([1; 32]));
+        disk.slow = 4.0;
+        disk.writing = Some(Writing { ids: vec![WriteId(1)], durable: durable(1), done: at(20) });
+        disk.waiting = Some((vec![WriteId(2)], durable(2)));
+        disk
+    }
+
+    #[test]
+    fn what_is_being_written_is_done_as_much_earlier_or_later_as_the_disk_changes_its_pace() {
+        let mut disk = writing();
+        disk.set_slow(1.0, at(12));
+        assert_eq!(disk.writing.as_ref().map(|write| write.done), Some(at(14)));
+        disk.set_slow(3.0, at(13));
+        assert_eq!(disk.writing.as_ref().map(|write| write.done), Some(at(16)));
+    }
+
+    #[test]
+    fn a_crash_leaves_what_is_being_written_and_a_power_cut_what_was() {
+        let (mut crashed, mut cut, mut full) = (writing(), writing(), writing());
+        crashed.finish_write();
+        cut.lose_writes();
+        full.full = true;
+        full.finish_write();
+        let left = [crashed, cut, full].map(|disk| (disk.durable.term, disk.waiting));
+        assert_eq!(left, [1, 0, 0].map(|term| (Term(term), None)));
+    }
 }

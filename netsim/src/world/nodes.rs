@@ -95,11 +95,12 @@ impl World {
         h.paused = false;
         h.deferred.clear();
         h.loaded.clear();
+        h.loading.clear();
         h.busy = false;
         h.wake = None;
         self.close_all_of(host, silent);
         match kept {
-            Kept::All => self.host_mut(host).disk.finish_writes(left),
+            Kept::All => self.host_mut(host).disk.finish_write(),
             Kept::Synced => self.host_mut(host).disk.lose_writes(),
             Kept::Nothing => {
                 let node = NodeId(self.random.seed());
@@ -161,8 +162,12 @@ impl World {
         if self.host(host).life != life {
             return;
         }
-        if let Input::Loaded { student, result: Ok(()) } = &input {
-            self.host_mut(host).loaded.insert(*student);
+        if let Input::Loaded { student, result } = &input {
+            let h = self.host_mut(host);
+            h.loading.remove(student);
+            if result.is_ok() {
+                h.loaded.insert(*student);
+            }
         }
         if let Input::ArtifactStored { artifact, result: Ok(()) } = &input {
             self.host_mut(host).disk.unsynced.remove(artifact);
@@ -183,7 +188,9 @@ impl World {
         let Some(write) = h.disk.writing.take_if(|write| h.life == life && write.done == now) else { return };
         let full = h.disk.full;
         if !full {
+            let wanted = write.durable.desired.as_ref().map(|desired| desired.sequence);
             h.disk.durable = write.durable;
+            self.tell(Fact::Written { host, wanted });
         }
         if !self.bugs.has(Bug::SkipSync) {
             let result = if full { Err("no space left on device".to_owned()) } else { Ok(()) };
@@ -228,6 +235,7 @@ impl World {
             Output::Load { student } => self.load(host, student),
             Output::Unload { student } => {
                 self.host_mut(host).loaded.remove(&student);
+                self.tell_memory(host);
             }
             Output::Store { artifact, bytes } => self.store(host, artifact, bytes),
             Output::Discard { artifact } => {
@@ -260,9 +268,9 @@ impl World {
             let image = m.index_of(input)?;
             let truth = m.partial(student, image)?;
             let said = if self.host(host).lies { lie(host, truth) } else { truth.to_vec() };
-            Some((m.flops(student)?, Blob::from_floats(&said)))
+            Some((m.flops(student)?, Blob::from_floats(&said), image))
         });
-        let Some((flops, partial)) = answer else {
+        let Some((flops, partial, image)) = answer else {
             let result = Err("no such student or image in this world".to_owned());
             self.later(host, LOAD_LEAST, Input::JobDone { job, result, run: LOAD_LEAST });
             return;
@@ -274,6 +282,7 @@ impl World {
         if fails {
             self.tell(Fact::RunFailed { host });
         }
+        self.tell(Fact::Ran { host, student, image });
         let result = match (loaded, fails) {
             (true, false) => Ok(partial),
             (true, true) => Err("failed, as this scenario wants it".to_owned()),
@@ -296,7 +305,15 @@ impl World {
         if result.is_err() {
             self.tell_stored(host);
         }
+        self.host_mut(host).loading.insert(student);
+        self.tell_memory(host);
         self.later(host, wait, Input::Loaded { student, result });
+    }
+
+    fn tell_memory(&mut self, host: HostId) {
+        let h = self.host(host);
+        let students = h.loaded.union(&h.loading).copied().collect();
+        self.tell(Fact::InMemory { host, students });
     }
 
     fn store(&mut self, host: HostId, artifact: Digest, bytes: Blob) {

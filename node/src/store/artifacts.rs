@@ -18,6 +18,8 @@ use crate::files::{FileError, TEMPORARY_PREFIX, create_private_dir, failed, read
 
 /// Bytes of an artifact at most: the largest student a small device would hold.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
+/// A file that cannot be read so often in a row is as good as none: the disk is failing. Ours.
+const READS_FAILED_MAX: u32 = 3;
 
 /// Why an artifact cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +81,8 @@ struct Index {
     bytes: BTreeMap<Digest, u64>,
     verified: BTreeSet<Digest>,
     manifests: BTreeMap<Digest, Arc<Manifest>>,
+    /// How often in a row each could not be read.
+    unread: BTreeMap<Digest, u32>,
 }
 
 impl Index {
@@ -86,6 +90,7 @@ impl Index {
         self.bytes.remove(&artifact);
         self.verified.remove(&artifact);
         self.manifests.remove(&artifact);
+        self.unread.remove(&artifact);
     }
 }
 
@@ -143,6 +148,7 @@ impl Store {
         let mut index = self.index();
         index.bytes.insert(artifact, bytes.len() as u64);
         index.verified.insert(artifact);
+        index.unread.remove(&artifact);
         if let Some(manifest) = manifest {
             index.manifests.insert(artifact, Arc::new(manifest));
         }
@@ -181,7 +187,9 @@ impl Store {
             self.forget(artifact);
             return Err(e);
         }
-        self.index().verified.insert(artifact);
+        let mut index = self.index();
+        index.verified.insert(artifact);
+        index.unread.remove(&artifact);
         Ok(bytes)
     }
 
@@ -200,16 +208,25 @@ impl Store {
         let path = self.path(artifact);
         let read = File::open(&path).and_then(|file| file.read_exact_at(&mut chunk, offset));
         read.map_err(failed("read", &path)).map_err(|e| self.unread(artifact, e))?;
+        self.index().unread.remove(&artifact);
         Ok((total, chunk.into()))
     }
 
-    /// A file that somebody took away is not held any more; one that cannot be read now may be another time.
+    /// A file that somebody took away, cut off, or that cannot be read again and again is not held any more; one that cannot be read now
+    /// may be another time.
     fn unread(&self, artifact: Digest, error: FileError) -> ArtifactError {
-        if matches!(&error, FileError::Io { reason, .. } if reason.kind() == ErrorKind::NotFound) {
-            self.index().remove(artifact);
-            return ArtifactError::Absent(artifact);
+        let is_gone = matches!(&error, FileError::Io { reason, .. }
+            if matches!(reason.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof));
+        let mut index = self.index();
+        let failures = index.unread.entry(artifact).or_default();
+        *failures += 1;
+        if !is_gone && *failures < READS_FAILED_MAX {
+            return error.into();
         }
-        error.into()
+        index.remove(artifact);
+        drop(index);
+        tracing::warn!(%artifact, "an artifact is not held any more: {error}");
+        ArtifactError::Absent(artifact)
     }
 
     /// Where they are.
@@ -322,11 +339,31 @@ mod tests {
         let path = dir.path().join(digest.to_string());
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::File(_))));
-        assert_eq!(artifacts.held().len(), 1);
+        for _ in 1..READS_FAILED_MAX {
+            assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::File(_))));
+            assert_eq!(artifacts.held().len(), 1);
+        }
         fs::remove_dir(&path).unwrap();
         assert!(matches!(artifacts.read_chunk(digest, 0, 4), Err(ArtifactError::Absent(_))));
         assert_eq!(artifacts.held().len(), 0);
+    }
+
+    #[test]
+    fn an_artifact_that_was_cut_off_or_cannot_be_read_again_and_again_is_held_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let digest = Digest::of(b"student");
+        let artifacts = Store::open(dir.path()).unwrap();
+        let path = dir.path().join(digest.to_string());
+        artifacts.put(digest, b"student").unwrap();
+        fs::write(&path, b"stu").unwrap();
+        assert!(matches!(artifacts.read_chunk(digest, 0, 7), Err(ArtifactError::Absent(_))));
+
+        artifacts.put(digest, b"student").unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let reads: Vec<_> = (0..READS_FAILED_MAX).map(|_| artifacts.read_chunk(digest, 0, 7).unwrap_err()).collect();
+        assert!(matches!(reads.last(), Some(ArtifactError::Absent(_))), "{reads:?}");
+        assert!(artifacts.held().is_empty());
     }
 
     #[test]
