@@ -14,7 +14,12 @@ use tempfile::TempDir;
 const BINARY: &str = env!("CARGO_BIN_EXE_rocoin");
 
 fn rocoin(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).env_remove("ROCOIN_FLEET_KEY_FILE").env_remove("ROCOIN_OPEN").output().unwrap()
+    let mut command = Command::new(BINARY);
+    command.args(arguments);
+    for name in ["ROCOIN_FLEET_KEY_FILE", "ROCOIN_OPEN", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
 }
 
 /// Exit code and standard error.
@@ -53,7 +58,7 @@ fn help_lists_every_command() {
     let output = rocoin(&["--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for command in ["node", "fleet", "deploy", "infer", "status", "doctor", "plan", "distill", "sim"] {
+    for command in ["node", "fleet", "deploy", "infer", "status", "top", "doctor", "plan", "distill", "sim"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is not in:\n{help}");
         assert!(rocoin(&[command, "--help"]).status.success(), "{command} --help");
     }
@@ -67,6 +72,7 @@ fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
         (&["infer"], "FILE"),
         (&["infer", "--deadline-ms", "0", "x.npy"], "--deadline-ms"),
         (&["node", "--listen", "nowhere"], "--listen"),
+        (&["top", "--interval", "0"], "--interval"),
         (&["doctor", "--against", "nowhere"], "HOST:PORT"),
         (&["distill", "--teacher", "t.onnx", "--data", "d", "--out", "b"], "--parts <K>"),
         (&["distill", "--teacher", "t.onnx", "--data", "d", "--out", "b", "--parts", "4"], "--zoo <ARCH>"),
@@ -90,7 +96,12 @@ fn a_node_without_a_fleet_key_says_how_to_get_one() {
 fn asking_nobody_fails_and_says_where_nobody_is() {
     // Bound, and then let go: nobody listens there.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    for arguments in [&["infer", "x.npy", "--node", &address][..], &["status", "--node", &address]] {
+    for arguments in [
+        &["infer", "x.npy", "--node", &address][..],
+        &["status", "--node", &address],
+        &["top", "--node", &address],
+        &["top", "--once", "--node", &address],
+    ] {
         let (code, error) = failing(arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {error}");
         assert!(error.contains("cannot reach the node") && error.contains(&address), "{error}");
@@ -183,6 +194,23 @@ fn two_nodes_on_one_state_folder_are_refused_by_name() {
     assert_eq!(code, Some(1), "{error}");
     assert!(error.contains(text(&state)) && error.contains("in use by another node"), "{error}");
     assert!(mesh.node(first).status().is_ok(), "the first goes on");
+}
+
+#[test]
+fn top_prints_one_frame_of_a_node_where_there_is_no_terminal() {
+    let mut mesh = Mesh::new(Path::new(BINARY)).unwrap();
+    let flags = ["--flops-per-s", "1e9"].map(str::to_owned).to_vec();
+    let node = mesh.start(NodeOptions { flags, ..NodeOptions::named("kitchen") }).unwrap();
+    let address = mesh.node(node).announcement().unwrap().http.clone();
+    for arguments in [&["top", "--node", &address][..], &["top", "--once", "--node", &address]] {
+        let output = rocoin(arguments);
+        let (frame, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success() && error.is_empty(), "{error}");
+        for told in ["kitchen (", "no bundle", "1 of 1 alive", "0 answered, 0 degraded, 0 failed", "what happened"] {
+            assert!(frame.contains(told), "{told} is not in:\n{frame}");
+        }
+        assert!(frame.lines().all(|line| line.chars().count() <= 80) && !frame.contains('\u{1b}'), "{frame}");
+    }
 }
 
 #[test]

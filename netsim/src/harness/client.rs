@@ -1,6 +1,7 @@
 //! A client of one node's HTTP interface.
 
 use std::any::Any;
+use std::io::{BufReader, ErrorKind, Read as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,14 @@ use ureq::Agent;
 use ureq::http::Response;
 
 use super::Place;
+use super::told::{self, Told};
 
 /// Beyond a request's own deadline, for the way there and back.
 const GRACE: Duration = Duration::from_millis(500);
 /// For everything that has no deadline of its own.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a look at a node at most: a thousand members' status is half a megabyte.
+const LOOK_BYTES_MAX: u64 = 32 << 20;
 
 /// Why a call to a node failed.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +175,30 @@ impl Client {
         serde_json::from_value(value).map_err(|e| self.unexpected(&e.to_string()))
     }
 
+    /// One look at all that a node tells those who watch it: its status, what happened after the event of that id, as far as it is
+    /// kept, and last the requests of the last minute.
+    ///
+    /// # Errors
+    /// [`ClientError`]; unreachable also if that took longer.
+    pub fn look(&self, after: Option<&str>, timeout: Duration) -> Result<Vec<Told>, ClientError> {
+        let _there = self.enter()?;
+        let request = self.authorized(self.agent.get(self.url("/api/events")));
+        let request = request.config().timeout_global(Some(timeout)).build();
+        let request = match after {
+            Some(id) => request.header("Last-Event-ID", id),
+            None => request,
+        };
+        let response = request.call().map_err(|e| self.unreachable(&e))?;
+        if !response.status().is_success() {
+            self.read(Ok(response))?;
+            return Err(self.unexpected("no events"));
+        }
+        let body = BufReader::new(response.into_body().into_reader().take(LOOK_BYTES_MAX));
+        told::until("requests", body).map_err(|e| {
+            if e.kind() == ErrorKind::InvalidData { self.unexpected(&e.to_string()) } else { self.unreachable(&e) }
+        })
+    }
+
     /// The name, version and input shape of the served model.
     ///
     /// # Errors
@@ -268,10 +296,9 @@ impl Client {
     }
 
     fn read(&self, response: Result<Response<ureq::Body>, ureq::Error>) -> Result<Value, ClientError> {
-        let unreachable = |e: ureq::Error| ClientError::Unreachable { url: self.base.clone(), reason: e.to_string() };
-        let mut response = response.map_err(unreachable)?;
+        let mut response = response.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
-        let text = response.body_mut().read_to_string().map_err(unreachable)?;
+        let text = response.body_mut().read_to_string().map_err(|e| self.unreachable(&e))?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(value);
@@ -282,6 +309,10 @@ impl Client {
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    fn unreachable(&self, reason: &dyn std::fmt::Display) -> ClientError {
+        ClientError::Unreachable { url: self.base.clone(), reason: reason.to_string() }
     }
 
     fn unexpected(&self, what: &str) -> ClientError {

@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod infer;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 pub mod lab;
+mod members;
 pub mod node;
 pub mod plan;
 mod provenance;
@@ -15,6 +16,7 @@ pub mod sim;
 pub mod status;
 mod target;
 mod text;
+pub mod top;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use clap::Args;
 use rocoin::id::NodeId;
 use rocoin::node::NodeSnapshot;
 
+use super::members::{name_of, state_of};
 use super::target::Target;
 
 /// Shows the mesh as one node sees it
@@ -31,13 +32,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<()> {
 }
 
 fn page(s: &NodeSnapshot) -> String {
-    let name = |id: &NodeId| {
-        let member = s.members.iter().find(|m| m.node == *id);
-        let Some(name) = member.map(|m| &m.name).filter(|name| !name.is_empty()) else { return id.short() };
-        // Two devices set up alike: a name alone would not say which.
-        let is_shared = s.members.iter().any(|m| m.name == *name && m.node != *id);
-        if is_shared { format!("{name}({})", id.short()) } else { name.clone() }
-    };
+    let name = |id: &NodeId| name_of(s, id);
     let names = |ids: &[NodeId]| if ids.is_empty() { "-".to_owned() } else { join(ids.iter().map(&name)) };
     let mut page = String::new();
     let bundle = s.bundle.as_ref().map_or_else(|| "none".to_owned(), |b| format!("{} {}", b.name, b.version));
@@ -58,12 +53,7 @@ fn page(s: &NodeSnapshot) -> String {
         "MEMBER", "ID", "STATE", "GFLOP/S", "PARTS", "EPOCH"
     );
     for m in &s.members {
-        let state = match (m.state, m.routable) {
-            (rocoin::membership::State::Alive, true) => "alive",
-            (rocoin::membership::State::Alive, false) => "unlinked",
-            (rocoin::membership::State::Suspect, _) => "suspect",
-            (rocoin::membership::State::Down, _) => "down",
-        };
+        let state = state_of(m);
         let _ = writeln!(
             page,
             "{:<16} {:<9} {state:<8} {:<9.2} {:<8} {:<10} {}",
@@ -93,7 +83,7 @@ fn join(items: impl Iterator<Item = String>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rocoin::fleet::Capability;
     use rocoin::id::{Generation, Incarnation, PartId};
     use rocoin::membership::State;
@@ -101,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    fn member(id: u8, name: &str) -> MemberSnapshot {
+    pub(in crate::cli) fn member(id: u8, name: &str) -> MemberSnapshot {
         let capability = Capability {
             flops_per_s: 1e9,
             memory_bytes: 1,

@@ -8,7 +8,7 @@ use rocoin_netsim::harness::Client;
 use crate::files::read_secret;
 
 /// Which node a command talks to: any node will do.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Target {
     /// The node's HTTP interface
     #[arg(long, env = "ROCOIN_HTTP", value_name = "HOST:PORT", default_value = "127.0.0.1:8470")]
@@ -19,6 +19,16 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// Where that node is.
+    pub(super) fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Whether it is asked with a token.
+    pub(super) fn has_token(&self) -> bool {
+        self.http_token_file.is_some()
+    }
+
     /// A client of that node.
     ///
     /// # Errors
