@@ -1,5 +1,6 @@
 //! The commands of `rocoin`, one file each.
 
+pub mod completions;
 pub mod demo;
 pub mod deploy;
 pub mod distill;
@@ -8,6 +9,7 @@ pub mod fleet;
 pub mod infer;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 pub mod lab;
+pub mod man;
 pub mod node;
 pub mod plan;
 mod provenance;
