@@ -147,6 +147,7 @@ mod tests {
             part: PartId(part),
             group: nodes(group),
             student: None,
+            digest: None,
             ready: nodes(ready),
         };
         let mut snapshot = crate::actor::tests::snapshot();

@@ -5,11 +5,14 @@ pub mod demo;
 pub mod deploy;
 pub mod distill;
 pub mod doctor;
+#[cfg(test)]
+mod fixture;
 pub mod fleet;
 pub mod infer;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 pub mod lab;
 pub mod man;
+mod names;
 pub mod node;
 pub mod plan;
 mod provenance;

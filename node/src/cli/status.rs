@@ -7,6 +7,7 @@ use clap::Args;
 use rocoin::id::NodeId;
 use rocoin::node::NodeSnapshot;
 
+use super::names::Names;
 use super::target::Target;
 
 /// Shows the mesh as one node sees it
@@ -31,13 +32,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<()> {
 }
 
 fn page(s: &NodeSnapshot) -> String {
-    let name = |id: &NodeId| {
-        let member = s.members.iter().find(|m| m.node == *id);
-        let Some(name) = member.map(|m| &m.name).filter(|name| !name.is_empty()) else { return id.short() };
-        // Two devices set up alike: a name alone would not say which.
-        let is_shared = s.members.iter().any(|m| m.name == *name && m.node != *id);
-        if is_shared { format!("{name}({})", id.short()) } else { name.clone() }
-    };
+    let name = |id: &NodeId| Names(&s.members).of(*id);
     let names = |ids: &[NodeId]| if ids.is_empty() { "-".to_owned() } else { join(ids.iter().map(&name)) };
     let mut page = String::new();
     let bundle = s.bundle.as_ref().map_or_else(|| "none".to_owned(), |b| format!("{} {}", b.name, b.version));
@@ -94,36 +89,14 @@ fn join(items: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rocoin::fleet::Capability;
-    use rocoin::id::{Generation, Incarnation, PartId};
-    use rocoin::membership::State;
+    use rocoin::id::PartId;
     use rocoin::node::{MemberSnapshot, PartSnapshot};
 
     use super::*;
+    use crate::cli::fixture;
 
     fn member(id: u8, name: &str) -> MemberSnapshot {
-        let capability = Capability {
-            flops_per_s: 1e9,
-            memory_bytes: 1,
-            link_bits_per_s: 1.0,
-            link_delay_s: 0.0,
-            failure_probability: 0.0,
-        };
-        MemberSnapshot {
-            node: NodeId([id; 32]),
-            name: name.to_owned(),
-            state: State::Alive,
-            routable: true,
-            generation: Generation(1),
-            incarnation: Incarnation(0),
-            capability,
-            http: None,
-            epoch: None,
-            ready: Vec::new(),
-            outvoted: 1,
-            disputed: 0,
-            distrusted: false,
-        }
+        MemberSnapshot { name: name.to_owned(), outvoted: 1, ..fixture::member(id) }
     }
 
     #[test]
@@ -132,6 +105,7 @@ mod tests {
             part: PartId(0),
             group: [1, 2, 3].map(|id| NodeId([id; 32])).to_vec(),
             student: None,
+            digest: None,
             ready: Vec::new(),
         };
         let snapshot = NodeSnapshot {
