@@ -30,7 +30,7 @@ use self::observations::Observations;
 pub use self::output::{Lane, Output};
 use self::promises::Promises;
 use self::routes::Routes;
-pub use self::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
+pub use self::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot, PlanningSnapshot};
 pub use self::start::Start;
 use crate::bugs::Bug;
 use crate::bundle::Manifest;

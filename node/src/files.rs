@@ -138,11 +138,19 @@ pub(crate) fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>, FileError> 
 pub(crate) fn read_secret(path: &Path) -> Result<String, FileError> {
     const SECRET_BYTES_MAX: u64 = 4096;
     let mode = fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    if mode & readable_by_others(path, credentials.as_deref()) != 0 {
         return Err(FileError::ReadableByOthers { path: path.to_owned(), mode });
     }
     String::from_utf8(read_bounded(path, SECRET_BYTES_MAX)?)
         .map_err(|_| FileError::Content { path: path.to_owned(), what: "it is not text".to_owned() })
+}
+
+/// The bits of a mode that make a secret none. What systemd lays into a service's folder of credentials belongs to root and is readable to the
+/// service alone by an access list, whose mask shows as the group's bits.
+fn readable_by_others(path: &Path, credentials: Option<&Path>) -> u32 {
+    let is_credential = credentials.is_some_and(|folder| folder.is_absolute() && path.starts_with(folder));
+    if is_credential { 0o037 } else { 0o077 }
 }
 
 #[cfg(test)]
@@ -187,6 +195,18 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let error = read_secret(&path).unwrap_err().to_string();
         assert!(error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_credential_of_systemds_may_have_a_groups_bit_for_its_access_list_and_nothing_else_may() {
+        let credentials = Path::new("/run/credentials/rocoin.service");
+        let bits = |path: &str, folder| readable_by_others(Path::new(path), folder);
+        assert_eq!(0o440 & bits("/run/credentials/rocoin.service/fleet.key", Some(credentials)), 0);
+        assert_ne!(0o444 & bits("/run/credentials/rocoin.service/fleet.key", Some(credentials)), 0);
+        assert_ne!(0o460 & bits("/run/credentials/rocoin.service/fleet.key", Some(credentials)), 0);
+        assert_ne!(0o440 & bits("/etc/rocoin/fleet.key", Some(credentials)), 0);
+        assert_ne!(0o440 & bits("/etc/rocoin/fleet.key", None), 0);
+        assert_ne!(0o440 & bits("/etc/rocoin/fleet.key", Some(Path::new(""))), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use rocoin_node::cli;
 
 /// Answers neural-network requests on a fleet of small, unreliable devices
@@ -28,6 +28,8 @@ enum Command {
     Sim(cli::sim::SimArgs),
     #[cfg(all(feature = "lab", target_os = "linux"))]
     Lab(cli::lab::LabArgs),
+    Completions(cli::completions::CompletionsArgs),
+    Man(cli::man::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         #[cfg(all(feature = "lab", target_os = "linux"))]
         Command::Lab(args) => cli::lab::run(&args),
         Command::Distill(args) => cli::distill::run(*args).map(done),
+        Command::Completions(args) => cli::completions::run(&args, Cli::command()).map(done),
+        Command::Man(args) => cli::man::run(&args, Cli::command()).map(done),
     };
     result.unwrap_or_else(|error| cli::failed(&error))
 }

@@ -64,6 +64,54 @@ fn help_lists_every_command() {
     }
 }
 
+/// All commands, as `--help` lists them.
+fn commands() -> Vec<String> {
+    let help = String::from_utf8(rocoin(&["--help"]).stdout).unwrap();
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_shell_is_told_every_command() {
+    let commands = commands();
+    assert!(commands.len() >= 12, "{commands:?}");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = rocoin(&["completions", shell]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let script = String::from_utf8(output.stdout).unwrap();
+        for word in commands.iter().map(String::as_str).chain(["rotate", "retire", "--fleet-key-file", "--min-parts"]) {
+            // Fish writes flags without their dashes.
+            assert!(script.contains(word.trim_start_matches('-')), "{shell} is not told {word}");
+        }
+    }
+    let (code, error) = failing(&["completions", "tcsh"]);
+    assert!(code == Some(2) && error.contains("fish"), "{error}");
+}
+
+#[test]
+fn every_command_has_a_manual_page_that_says_what_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("share/man/man1");
+    assert!(rocoin(&["man", text(&folder)]).status.success());
+    let below = ["fleet-init", "fleet-rotate", "fleet-retire", "distill-merge", "sim-run"].map(str::to_owned);
+    let pages = commands().into_iter().chain(below).map(|command| format!("rocoin-{command}"));
+    for name in pages.chain(["rocoin".to_owned()]) {
+        let page = fs::read_to_string(folder.join(format!("{name}.1"))).unwrap();
+        let section = |title: &str| {
+            let lines = page.lines().skip_while(|line| *line != format!(".SH {title}")).skip(1);
+            lines.take_while(|line| !line.starts_with(".SH")).collect::<Vec<_>>().join("\n")
+        };
+        let (_, short) = section("NAME").split_once(" \\- ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        assert!(short.len() > 10 && section("DESCRIPTION").len() > 10, "{name}:\n{page}");
+    }
+    for entry in fs::read_dir(&folder).unwrap() {
+        let page = fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!page.contains(".SH DESCRIPTION\n.SH"), "{page}");
+    }
+    assert!(!folder.join("rocoin-help.1").exists());
+}
+
 #[test]
 fn wrong_usage_exits_with_2_and_names_what_is_wrong() {
     for (arguments, needle) in [

@@ -16,7 +16,9 @@ use super::spread::{self, Spread};
 use super::view::View;
 use crate::bugs::Bug;
 use crate::bundle::Manifest;
+use crate::fleet::Capability;
 use crate::id::{Digest, Epoch, NodeId, Term};
+use crate::planner::PlanOptions;
 use crate::time::{Duration, Instant};
 
 /// A term that is further above the highest seen is refused: no fleet elects so often, and nobody could claim above a
@@ -155,6 +157,17 @@ impl Leadership {
     /// The plan adopted.
     pub fn plan(&self) -> Option<&Arc<EpochPlan>> {
         self.gate.plan()
+    }
+
+    /// The members that it plans with where it leads, in order of ids: those alive that are not leaving, and those suspect for a short
+    /// time; each with what this node observed of it in place of what it says of itself.
+    pub fn plannable(&self) -> impl Iterator<Item = (NodeId, Capability)> {
+        self.view.plannable(self.now)
+    }
+
+    /// What it asks of a plan where it leads, and with how many members at least.
+    pub fn asks(&self) -> (&PlanOptions, usize) {
+        (&self.config.plan, self.config.min_members)
     }
 
     /// Totals since the start.

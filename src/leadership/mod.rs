@@ -30,4 +30,5 @@ pub use counters::Counters;
 pub use machine::Leadership;
 pub use message::{Claim, Message};
 pub use plan::{EpochPlan, PlannedGroup};
+pub use planning::plan_for;
 pub use port::{Event, Input, Output, Promise, ViewMember};

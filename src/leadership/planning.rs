@@ -8,7 +8,7 @@ use crate::bugs::Bug;
 use crate::bundle::Manifest;
 use crate::fleet::{Capability, Device};
 use crate::id::{Digest, NodeId, PartId};
-use crate::planner::{self, Holding, Students};
+use crate::planner::{self, Holding, Plan, PlanError, PlanOptions, Students};
 use crate::time::{Duration, Instant};
 
 /// A view that changes all the time does not keep the plan waiting longer than this. Ours.
@@ -81,6 +81,23 @@ fn differs(a: &Capability, b: &Capability) -> bool {
         || moved(a.failure_probability, b.failure_probability)
 }
 
+/// The plan that a leader makes for these members (`devices` has one for each of `ids`, which are in order), staying close to
+/// `incumbent`: the groups of the plan before, if that is of the same bundle. Public for whoever wants to know it beforehand.
+///
+/// # Errors
+/// As of [`Students::from_manifest`] and [`planner::replan`]. A plan that is not feasible is no error.
+pub fn plan_for(
+    ids: &[NodeId],
+    devices: &[Device],
+    manifest: &Manifest,
+    options: &PlanOptions,
+    incumbent: &[PlannedGroup],
+) -> Result<Plan, PlanError> {
+    let students = Students::from_manifest(manifest)?;
+    let held: Vec<_> = ids.iter().map(|id| holdings(*id, manifest, incumbent)).collect();
+    Ok(planner::replan(devices, &students, options, &held)?.plan)
+}
+
 /// A plan without an epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Draft {
@@ -104,10 +121,10 @@ impl Draft {
             }
             Device { name: id.short(), capability }
         };
+        let ids: Vec<_> = members.iter().map(|(id, _)| *id).collect();
         let devices: Vec<_> = members.iter().map(device).collect();
-        let students = Students::from_manifest(manifest).map_err(|e| e.to_string())?;
-        let held: Vec<_> = members.iter().map(|(id, _)| holdings(*id, manifest, incumbent)).collect();
-        let plan = planner::replan(&devices, &students, &config.plan, &held).map_err(|e| e.to_string())?.plan;
+        let incumbent = incumbent.map_or(&[][..], |plan| &plan.groups);
+        let plan = plan_for(&ids, &devices, manifest, &config.plan, incumbent).map_err(|e| e.to_string())?;
         let group = |group: &planner::Group| {
             let card = manifest.parts.get(usize::from(group.part.0))?.students.get(group.student)?;
             let members = group.replicas.iter().filter_map(|r| Some(members.get(r.device)?.0)).collect();
@@ -134,14 +151,13 @@ fn held(groups: &[PlannedGroup]) -> BTreeSet<(PartId, Digest, NodeId)> {
     groups.iter().flat_map(|g| g.members.iter().map(|m| (g.part, g.student, *m))).collect()
 }
 
-/// What a plan gives a member, as the planner names students.
-fn holdings(member: NodeId, manifest: &Manifest, plan: Option<&EpochPlan>) -> BTreeSet<Holding> {
-    let students = plan.into_iter().flat_map(|p| p.students_of(member));
-    students
-        .filter_map(|(part, digest)| {
-            let candidates = &manifest.parts.get(usize::from(part.0))?.students;
-            let student = candidates.iter().position(|card| card.digest == digest)?;
-            Some(Holding { part, student })
-        })
-        .collect()
+/// What a plan's groups give a member, as the planner names students.
+fn holdings(member: NodeId, manifest: &Manifest, groups: &[PlannedGroup]) -> BTreeSet<Holding> {
+    let own = groups.iter().filter(|group| group.members.contains(&member));
+    own.filter_map(|group| {
+        let candidates = &manifest.parts.get(usize::from(group.part.0))?.students;
+        let student = candidates.iter().position(|card| card.digest == group.student)?;
+        Some(Holding { part: group.part, student })
+    })
+    .collect()
 }

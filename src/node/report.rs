@@ -1,10 +1,11 @@
 //! What a node shows of itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
-use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot};
+use super::snapshot::{BundleSnapshot, MemberSnapshot, NodeSnapshot, PartSnapshot, PlanningSnapshot};
 use crate::bundle::Manifest;
+use crate::fleet::Capability;
 use crate::id::{Digest, Generation, Incarnation, NodeId, PartId};
 use crate::inference::coordinator::Standing;
 use crate::membership::{Member, Record, State};
@@ -26,6 +27,9 @@ impl Node {
         let mut members: Vec<MemberSnapshot> = self.membership.members().map(|m| self.member(m)).collect();
         members.push(self.member_of_me());
         members.sort_by_key(|m| m.node);
+        let planned: BTreeMap<NodeId, Capability> = self.leadership.plannable().collect();
+        members.iter_mut().for_each(|m| m.planned_with = planned.get(&m.node).copied());
+        let (options, min_members) = self.leadership.asks();
         NodeSnapshot {
             schema: SCHEMA.to_owned(),
             name: self.record.name.clone(),
@@ -39,6 +43,7 @@ impl Node {
             parts_served: parts.iter().filter(|p| !p.ready.is_empty()).count(),
             parts,
             members,
+            planning: PlanningSnapshot { min_members, options: options.clone() },
             open_requests: self.coordinator.open_requests(),
             queued_jobs: self.replicas.waiting(),
             draining: self.draining_since.is_some(),
@@ -54,14 +59,15 @@ impl Node {
             .iter()
             .map(|part| {
                 let group = groups(part.part);
-                let arch = group.and_then(|g| manifest.student(g.student)).map(|(_, card)| card.arch.clone());
+                let planned = group.and_then(|g| manifest.student(g.student)).map(|(_, card)| card);
                 let students = part.students.iter().map(|student| student.digest);
                 // While it changes its student, a node has two of one part.
                 let ready: BTreeSet<_> = students.flat_map(|student| self.routes.ready(student)).collect();
                 PartSnapshot {
                     part: part.part,
                     group: group.map(|g| g.members.clone()).unwrap_or_default(),
-                    student: arch,
+                    student: planned.map(|card| card.arch.clone()),
+                    digest: planned.map(|card| card.digest),
                     ready: ready.into_iter().collect(),
                 }
             })
@@ -94,9 +100,11 @@ impl Node {
             generation,
             incarnation,
             capability: record.capability,
+            planned_with: None, // [`Self::snapshot`] asks leadership once for all
             http: record.http_reachable(),
             epoch: record.epoch.map(|e| e.to_string()),
             ready: self.parts_of(&record.ready),
+            bundles: record.bundles.clone(),
             outvoted,
             disputed,
             distrusted,

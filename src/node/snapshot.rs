@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::Capability;
 use crate::id::{Digest, Generation, Incarnation, NodeId, PartId, Term};
-use crate::membership::State;
+use crate::membership::{Holding, State};
+use crate::planner::PlanOptions;
 
 /// What a node knows and does at one moment. Identifiers are hexadecimal text, so that any program can read them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct NodeSnapshot {
     pub parts_served: usize,
     /// All members it knows of, itself included, by identity.
     pub members: Vec<MemberSnapshot>,
+    /// What it asks of a plan where it leads.
+    pub planning: PlanningSnapshot,
     /// Requests it has taken and not answered yet.
     pub open_requests: usize,
     /// Runs waiting for a worker.
@@ -44,6 +47,15 @@ pub struct NodeSnapshot {
     /// What its machines counted since it started, as `machine_what`: `coordinator_failovers`, say. The shell adds what went over
     /// the links, as `network_lane_what`.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// What a node asks of a plan where it leads.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PlanningSnapshot {
+    /// With fewer members it plans nothing.
+    pub min_members: usize,
+    /// As in the `[plan]` table of a fleet file.
+    pub options: PlanOptions,
 }
 
 /// A bundle by name.
@@ -66,6 +78,8 @@ pub struct PartSnapshot {
     pub group: Vec<NodeId>,
     /// The planned student's architecture; `None` before a plan.
     pub student: Option<String>,
+    /// Its digest.
+    pub digest: Option<Digest>,
     /// Members with a loaded student of this part that can be reached.
     pub ready: Vec<NodeId>,
 }
@@ -85,14 +99,19 @@ pub struct MemberSnapshot {
     pub generation: Generation,
     /// How often it refuted a suspicion.
     pub incarnation: Incarnation,
-    /// What it can do.
+    /// What it can do, as it says.
     pub capability: Capability,
+    /// The same with what this node observed of it: what this node plans with where it leads. `None` if it would plan without this
+    /// member, which is down, suspect for long or leaving.
+    pub planned_with: Option<Capability>,
     /// Where its HTTP interface is, as others can reach it.
     pub http: Option<String>,
     /// The plan it says it adopted, as `term.leader.sequence`.
     pub epoch: Option<String>,
     /// The parts it holds ready.
     pub ready: Vec<PartId>,
+    /// The bundles on its disk.
+    pub bundles: Vec<Holding>,
     /// Answers of it that a majority contradicted, in requests that this node took in mode `verify`.
     #[serde(default)]
     pub outvoted: u64,

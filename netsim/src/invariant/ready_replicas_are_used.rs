@@ -255,7 +255,7 @@ mod tests {
         };
         assert_eq!(judge_degraded(5.0, Some(copy(3, 1))), Ok(()));
         assert!(judge_degraded(5.0, Some(copy(3, 4))).is_err(), "it is no copy");
-        assert_eq!(judge_error(Outcome::NoReplica, Some((copy(3, 1)))), Ok(()));
+        assert_eq!(judge_error(Outcome::NoReplica, Some(copy(3, 1))), Ok(()));
     }
 
     #[test]

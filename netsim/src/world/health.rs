@@ -36,7 +36,7 @@ impl World {
             return Some(format!("nobody follows a plan, though {host} has one on its disk"));
         }
         // What nobody has any more, nobody can be asked to serve.
-        let Some(wanted) = self.can_be_served() else { return None };
+        let wanted = self.can_be_served()?;
         for (host, node) in &nodes {
             let follows = [
                 ("is to serve", node.record().desired.as_ref().map(|deployment| deployment.bundle)),

@@ -7,7 +7,7 @@ use rocoin::blob::Blob;
 use rocoin::bundle::Manifest;
 use rocoin::id::{Digest, Generation, Incarnation, NodeId, Term};
 use rocoin::inference::{Request, RequestError};
-use rocoin::node::{Durable, Input, JobId, NodeSnapshot, Output, WriteId};
+use rocoin::node::{Durable, Input, JobId, NodeSnapshot, Output, PlanningSnapshot, WriteId};
 use rocoin::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -78,6 +78,7 @@ pub(crate) fn snapshot() -> NodeSnapshot {
         parts: Vec::new(),
         parts_served: 0,
         members: Vec::new(),
+        planning: PlanningSnapshot::default(),
         open_requests: 0,
         queued_jobs: 0,
         draining: false,

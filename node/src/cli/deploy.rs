@@ -1,4 +1,9 @@
 //! `rocoin deploy`: gives a bundle to a running mesh and waits until it is served by all that the plan gives it to.
+//!
+//! With `--dry-run` it shows what that would change, and gives nothing to anybody.
+
+mod change;
+mod dry_run;
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
@@ -25,7 +30,13 @@ pub struct DeployArgs {
     /// How long to wait until every device of the plan is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
-    /// Print JSON (schema rocoin.deploy/1)
+    /// Only show what would change: check the bundle, and plan for it as the mesh would with the members that the node sees
+    ///
+    /// Nothing is sent to the mesh. Shown are, part by part, who holds it now and who would; what each device would fetch, load and
+    /// unload; and what is to be expected of the plan. The exit code is 1 if the plan would not be feasible.
+    #[arg(long, conflicts_with = "timeout")]
+    dry_run: bool,
+    /// Print JSON (schema rocoin.deploy/1; with --dry-run rocoin.deploy-plan/1)
     #[arg(long)]
     json: bool,
 }
@@ -34,9 +45,13 @@ pub struct DeployArgs {
 ///
 /// # Errors
 /// If the bundle is not valid, the node cannot be reached, or not every device of the plan is ready in time: the message then says
-/// which parts are served by how many. The mesh goes on trying, and what it served before is served until the new one is.
+/// which parts are served by how many. The mesh goes on trying, and what it served before is served until the new one is. With
+/// `--dry-run` if the plan would not be feasible.
 pub fn run(args: &DeployArgs) -> anyhow::Result<()> {
     let bundle = BundleDir::open(&args.bundle)?;
+    if args.dry_run {
+        return dry_run::run(&bundle, &args.target, args.json);
+    }
     let digest = bundle.digest();
     let client = args.target.client()?;
     let timeout = Duration::from_secs(args.timeout);
@@ -147,6 +162,7 @@ mod tests {
             part: PartId(part),
             group: nodes(group),
             student: None,
+            digest: None,
             ready: nodes(ready),
         };
         let mut snapshot = crate::actor::tests::snapshot();

@@ -1,4 +1,6 @@
-//! `rocoin fleet`: what all devices of a fleet share.
+//! `rocoin fleet`: what all devices of a fleet share, and what they are.
+
+mod export;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -7,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::target::Target;
 use super::text::{print, print_json};
 use crate::fleet_key::{FleetKey, KeyFile};
 
@@ -15,7 +18,7 @@ const INIT_SCHEMA: &str = "rocoin.fleet-init/1";
 /// The schema of `rotate --json` and `retire --json`.
 const KEYS_SCHEMA: &str = "rocoin.fleet-keys/1";
 
-/// Makes what the devices of a fleet share
+/// Makes what the devices of a fleet share, and writes down what they are
 #[derive(Debug, Args)]
 pub struct FleetArgs {
     #[command(subcommand)]
@@ -56,6 +59,15 @@ enum FleetCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Writes a fleet file from the members of a running mesh, to standard output
+    ///
+    /// Each member that the node would plan with, by what it says of itself and what the node observed of it: compute, memory, link,
+    /// failure probability; and what the node asks of a plan. `rocoin plan --fleet` and `rocoin distill --fleet` read it.
+    #[command(after_help = EXPORT_EXAMPLE)]
+    Export {
+        #[command(flatten)]
+        target: Target,
+    },
     /// Ends a change of the fleet key: takes the key before the current one out of the file
     Retire {
         /// The fleet's key file, which is replaced
@@ -77,6 +89,11 @@ Example, with two devices:
   scp -p fleet.key pi@192.168.1.8:
   rocoin status --json                  network_links_on_previous_key is 0 on each when all have it";
 
+const EXPORT_EXAMPLE: &str = "\
+Example, for a bundle made for these devices:
+  rocoin fleet export > fleet.toml
+  rocoin plan --fleet fleet.toml";
+
 const INIT_EXAMPLE: &str = "\
 Example, with one more device:
   rocoin fleet init --key-file fleet.key
@@ -86,11 +103,12 @@ Example, with one more device:
 /// Runs the command.
 ///
 /// # Errors
-/// If the file exists already or cannot be written.
+/// If a key file exists already or cannot be read or written, or a node cannot be reached.
 pub fn run(args: &FleetArgs) -> anyhow::Result<()> {
     match &args.command {
         FleetCommand::Init { key_file, json } => init(key_file, *json),
         FleetCommand::Rotate { key_file, keep_hours, json } => rotate(key_file, *keep_hours, *json),
+        FleetCommand::Export { target } => export::run(target),
         FleetCommand::Retire { key_file, json } => retire(key_file, *json),
     }
 }

@@ -1,13 +1,17 @@
 //! The commands of `rocoin`, one file each.
 
+pub mod completions;
 pub mod demo;
 pub mod deploy;
 pub mod distill;
 pub mod doctor;
+#[cfg(test)]
+mod fixture;
 pub mod fleet;
 pub mod infer;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 pub mod lab;
+pub mod man;
 mod members;
 pub mod node;
 pub mod plan;

@@ -190,6 +190,17 @@ fn table(fleet: &Fleet, plan: &Plan, part_sizes: Option<&[usize]>) -> String {
     if !idle.is_empty() {
         _ = writeln!(text, "\nWithout a part: {}", idle.join(", "));
     }
+    text.push('\n');
+    text += &figures(plan);
+    if !plan.feasible {
+        text += "\nNot feasible; this is the best effort:\n";
+        plan.reasons.iter().for_each(|reason| _ = writeln!(text, "  - {reason}"));
+    }
+    text
+}
+
+/// What is to be expected of a plan, for people.
+pub(super) fn figures(plan: &Plan) -> String {
     let or_none = |value: Option<f64>, unit: fn(f64) -> String| value.map_or_else(|| "none".to_owned(), unit);
     let mut figures = vec![
         vec!["latency, nobody fails".to_owned(), seconds(plan.latency_s)],
@@ -201,13 +212,7 @@ fn table(fleet: &Fleet, plan: &Plan, part_sizes: Option<&[usize]>) -> String {
         figures.push(vec!["accuracy, nobody fails".to_owned(), or_none(plan.accuracy, percent)]);
         figures.push(vec!["accuracy, expected".to_owned(), or_none(plan.expected_accuracy, percent)]);
     }
-    text.push('\n');
-    text += &aligned(&figures);
-    if !plan.feasible {
-        text += "\nNot feasible; this is the best effort:\n";
-        plan.reasons.iter().for_each(|reason| _ = writeln!(text, "  - {reason}"));
-    }
-    text
+    aligned(&figures)
 }
 
 fn plural(count: usize) -> &'static str {

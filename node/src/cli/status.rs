@@ -7,7 +7,7 @@ use clap::Args;
 use rocoin::id::NodeId;
 use rocoin::node::NodeSnapshot;
 
-use super::members::{name_of, state_of};
+use super::members::{Names, state_of};
 use super::target::Target;
 
 /// Shows the mesh as one node sees it
@@ -32,7 +32,7 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<()> {
 }
 
 fn page(s: &NodeSnapshot) -> String {
-    let name = |id: &NodeId| name_of(s, id);
+    let name = |id: &NodeId| Names(&s.members).of(*id);
     let names = |ids: &[NodeId]| if ids.is_empty() { "-".to_owned() } else { join(ids.iter().map(&name)) };
     let mut page = String::new();
     let bundle = s.bundle.as_ref().map_or_else(|| "none".to_owned(), |b| format!("{} {}", b.name, b.version));
@@ -83,38 +83,12 @@ fn join(items: impl Iterator<Item = String>) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use rocoin::fleet::Capability;
-    use rocoin::id::{Generation, Incarnation, PartId};
-    use rocoin::membership::State;
-    use rocoin::node::{MemberSnapshot, PartSnapshot};
+mod tests {
+    use rocoin::id::PartId;
+    use rocoin::node::PartSnapshot;
 
     use super::*;
-
-    pub(in crate::cli) fn member(id: u8, name: &str) -> MemberSnapshot {
-        let capability = Capability {
-            flops_per_s: 1e9,
-            memory_bytes: 1,
-            link_bits_per_s: 1.0,
-            link_delay_s: 0.0,
-            failure_probability: 0.0,
-        };
-        MemberSnapshot {
-            node: NodeId([id; 32]),
-            name: name.to_owned(),
-            state: State::Alive,
-            routable: true,
-            generation: Generation(1),
-            incarnation: Incarnation(0),
-            capability,
-            http: None,
-            epoch: None,
-            ready: Vec::new(),
-            outvoted: 1,
-            disputed: 0,
-            distrusted: false,
-        }
-    }
+    use crate::cli::fixture::named as member;
 
     #[test]
     fn nodes_of_one_name_are_told_apart_by_their_ids_wherever_they_are_named() {
@@ -122,6 +96,7 @@ pub(super) mod tests {
             part: PartId(0),
             group: [1, 2, 3].map(|id| NodeId([id; 32])).to_vec(),
             student: None,
+            digest: None,
             ready: Vec::new(),
         };
         let snapshot = NodeSnapshot {

@@ -25,6 +25,13 @@ pub(super) fn percent(fraction: f64) -> String {
     format!("{:.*} %", 2 + 2 * digits, 100.0 * fraction)
 }
 
+/// Millions of bytes.
+pub(super) fn megabytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let megabytes = bytes as f64 / 1e6;
+    format!("{megabytes:.2} MB")
+}
+
 /// Columns, each as wide as its widest cell.
 pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();

@@ -19,7 +19,7 @@ use super::{Api, HttpError};
 use crate::store::Store;
 
 /// Bytes of a bundle's tar file: some forty times the ready-made one, and what a small board's memory carries.
-const BUNDLE_BYTES_MAX: usize = 256 << 20;
+pub(crate) const BUNDLE_BYTES_MAX: usize = 256 << 20;
 
 pub(super) async fn deploy(State(api): State<Api>, body: Body) -> Result<Json<Value>, HttpError> {
     let turn = api.limits.upload()?;

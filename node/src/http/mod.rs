@@ -34,6 +34,7 @@ use axum::{Json, Router};
 use rocoin::node::NodeSnapshot;
 use tokio::net::TcpListener;
 
+pub(crate) use self::bundles::BUNDLE_BYTES_MAX;
 pub use self::error::HttpError;
 pub use self::limits::Limits;
 pub use self::oip::Statistics;

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use super::fixture::{bundle, capability, id};
-use crate::id::{Digest, Epoch, Generation, Term};
+use crate::fleet::{Capability, Device};
+use crate::id::{Digest, Epoch, Generation, NodeId, Term};
 use crate::leadership::change::PlanChange;
-use crate::leadership::{Claim, Config, EpochPlan, Event, Input, Leadership, Message, Output, Promise, ViewMember};
+use crate::leadership::{
+    Claim, Config, EpochPlan, Event, Input, Leadership, Message, Output, Promise, ViewMember, plan_for,
+};
 use crate::membership::State;
+use crate::planner::Group;
 use crate::time::{Duration, Instant};
 
 pub(crate) fn member(n: u8) -> ViewMember {
@@ -170,6 +174,33 @@ fn a_plan_that_cannot_be_one_is_refused() {
         assert_eq!(machine.counters().plans_malformed, 1);
         assert_eq!(outputs(&mut machine), []);
     }
+}
+
+#[test]
+fn the_plan_that_a_leader_will_make_can_be_told_before_the_bundle_is_deployed() {
+    let start = Instant::from_nanos(1);
+    let mut machine = Leadership::new(id(4), Config::default(), Promise::default(), start);
+    let leaving = ViewMember { draining: true, ..member(1) };
+    let down = ViewMember { state: State::Down, ..member(2) };
+    let small = ViewMember { capability: capability(1), ..member(3) };
+    machine.handle(start, Input::View(vec![leaving, down, small, member(4)]));
+    let claimed = start + Duration::from_millis(600);
+    machine.handle_timeout(claimed);
+    machine.handle(claimed, Input::Persisted);
+    assert_eq!(machine.leader(), Some(id(4)));
+
+    let bundle = bundle(2, 10, 1);
+    let device = |(id, capability): (NodeId, Capability)| (id, Device { name: id.short(), capability });
+    let (ids, devices): (Vec<_>, Vec<_>) = machine.plannable().map(device).unzip();
+    assert_eq!(ids, [id(3), id(4)]);
+    let told = plan_for(&ids, &devices, &bundle.manifest, machine.asks().0, &[]).unwrap();
+    let members = |group: &Group| group.replicas.iter().map(|replica| ids[replica.device]).collect::<Vec<_>>();
+    let told: Vec<_> = told.groups.iter().map(members).collect();
+
+    machine.handle(claimed, Input::Bundle { digest: bundle.digest, manifest: bundle.manifest });
+    machine.handle(claimed, Input::Persisted);
+    let made: Vec<_> = machine.plan().unwrap().groups.iter().map(|group| group.members.clone()).collect();
+    assert_eq!(made, told);
 }
 
 #[test]

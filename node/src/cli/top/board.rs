@@ -178,7 +178,7 @@ pub(super) fn status_of(told: &[Told]) -> Result<NodeSnapshot, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::status::tests::member;
+    use crate::cli::fixture::named as member;
 
     fn told(event: &str, data: Value) -> Told {
         Told { event: event.to_owned(), data, id: None }

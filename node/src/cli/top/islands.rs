@@ -8,7 +8,7 @@ use rocoin::membership::State;
 use rocoin::node::NodeSnapshot;
 
 use super::draw::units::clock;
-use crate::cli::members::{by_name, name_of};
+use crate::cli::members::{Names, by_name};
 
 /// Members lost within this time of each other are one island, as in the browser's dashboard.
 const TOGETHER_MS: u64 = 3000;
@@ -27,7 +27,7 @@ pub(super) fn in_words(status: &NodeSnapshot, lost_at_ms: &BTreeMap<NodeId, u64>
 }
 
 fn one(status: &NodeSnapshot, island: &[NodeId], since_ms: u64) -> String {
-    let mut names: Vec<String> = island.iter().map(|id| name_of(status, id)).collect();
+    let mut names: Vec<String> = island.iter().map(|id| Names(&status.members).of(*id)).collect();
     names.sort_by(|a, b| by_name(a, b));
     names.truncate(NAMED_MAX);
     let names = names.join(", ");
@@ -44,7 +44,7 @@ fn one(status: &NodeSnapshot, island: &[NodeId], since_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::status::tests::member;
+    use crate::cli::fixture::named as member;
 
     fn words(lost: &[(u8, u64)]) -> Option<String> {
         let mut members: Vec<_> = (1..=9).map(|id| member(id, &format!("d{id}"))).collect();

@@ -87,7 +87,7 @@ mod tests {
     use rocoin::id::NodeId;
 
     use super::*;
-    use crate::cli::status::tests::member;
+    use crate::cli::fixture::named as member;
 
     fn status(http: &[&str]) -> NodeSnapshot {
         let mut members: Vec<_> = (1..=9).zip(http).map(|(id, _)| member(id, "pi")).collect();

@@ -5,7 +5,7 @@ use rocoin::node::NodeSnapshot;
 use serde_json::Value;
 
 use super::board::Happening;
-use crate::cli::members::name_of;
+use crate::cli::members::Names;
 
 /// What an event means for the mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) fn in_words(happening: &Happening, status: Option<&NodeSnapshot>) -> 
     let text = |field: &str| told[field].as_str().unwrap_or_default().to_owned();
     let short = |field: &str| text(field).chars().take(8).collect::<String>();
     let name = |field: &str| match (text(field).parse::<NodeId>(), status) {
-        (Ok(id), Some(status)) => name_of(status, &id),
+        (Ok(id), Some(status)) => Names(&status.members).of(id),
         _ => short(field),
     };
     let number = |field: &str| told[field].as_u64().unwrap_or_default();
@@ -107,7 +107,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cli::status::tests::member;
+    use crate::cli::fixture::named as member;
 
     fn words(told: Value) -> String {
         let members = vec![member(1, "pi"), member(2, "laptop")];

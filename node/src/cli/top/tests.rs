@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::board::{Happening, Trouble};
 use super::*;
-use crate::cli::status::tests::member;
+use crate::cli::fixture::named as member;
 use crate::observe::recent::Second;
 use crate::observe::replicas::Pace;
 
@@ -44,6 +44,7 @@ fn status(devices: u64, parts: u64) -> NodeSnapshot {
     let of_part = |p: u64| PartSnapshot {
         part: part(p),
         group: (1..=devices).filter(|n| n % parts == p).map(id).collect(),
+        digest: None,
         student: Some("wrn-16-1".to_owned()),
         ready: members.iter().filter(|m| m.routable && m.ready.contains(&part(p))).map(|m| m.node).collect(),
     };

@@ -8,7 +8,7 @@ use rocoin::node::{MemberSnapshot, NodeSnapshot};
 
 use super::table::Table;
 use super::{Scene, below, layout, row, title};
-use crate::cli::members::{by_name, name_of};
+use crate::cli::members::{Names, by_name};
 use crate::cli::top::islands;
 use crate::cli::top::viewer::Pane;
 
@@ -20,7 +20,7 @@ pub(super) fn draw(scene: &Scene<'_>, area: Rect, frame: &mut Buffer) -> (usize,
         return (0, 0);
     };
     let mut members: Vec<(String, &MemberSnapshot)> =
-        status.members.iter().map(|member| (name_of(status, &member.node), member)).collect();
+        status.members.iter().map(|member| (Names(&status.members).of(member.node), member)).collect();
     members.sort_by(|(a, m), (b, n)| by_name(a, b).then(m.node.cmp(&n.node)));
     let rows = usize::from(area.height.saturating_sub(layout::DEVICES_HEAD));
     let last = members.len().saturating_sub(rows.max(1));

@@ -9,7 +9,7 @@ use rocoin::node::NodeSnapshot;
 
 use super::units::{age, clock};
 use super::{Scene, row};
-use crate::cli::members::name_of;
+use crate::cli::members::Names;
 
 /// Draws it.
 pub(super) fn draw(scene: &Scene<'_>, area: Rect, frame: &mut Buffer) {
@@ -52,7 +52,7 @@ fn led<'a>(scene: &Scene<'_>, status: &NodeSnapshot) -> Line<'a> {
     let alive = status.members.iter().filter(|member| member.state == State::Alive).count();
     let all = status.members.len();
     let leader = match &status.leader {
-        Some(leader) => Span::raw(format!("leader {}", name_of(status, leader))),
+        Some(leader) => Span::raw(format!("leader {}", Names(&status.members).of(*leader))),
         None => Span::styled("NO LEADER", theme.bad()),
     };
     let epoch = status.epoch.as_deref().unwrap_or("none");
