@@ -456,7 +456,7 @@ async fn a_tensor_that_holds_what_is_no_finite_number_is_refused_with_what_and_w
         ("Infinity", "Infinity is no JSON"),
         ("-Infinity", "-Infinity is no JSON"),
         ("nan", "nan is no JSON"),
-        ("1e39", "number 2, counted from 0, is 1e+39, which is no finite FP32"),
+        ("1e39", "number 2, counted from 0, is 1e39, which is no finite FP32"),
         ("1e999", "inputs[0].data[2]: number out of range"),
         ("null", "number 2, counted from 0, is null, which is no number"),
         ("\"NaN\"", "number 2, counted from 0, is \"NaN\", which is no number"),

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
-use serde::{Deserialize, de};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// A text that is no longer is repeated to whoever sent it.
+const REPEATED_BYTES_MAX: usize = 16;
 
 /// The numbers, in the order in which they stand, however deep the lists are. Eight bytes each, whatever they took as text: a body of
 /// nothing but zeros and commas grows four times, not a hundred times as a tree of values would.
@@ -28,11 +31,9 @@ impl<'de> Deserialize<'de> for Numbers {
 struct Flat<'a>(&'a mut Vec<f64>);
 
 impl Flat<'_> {
-    fn refuse<E: de::Error>(&self, what: &Unexpected<'_>) -> E {
-        Error::custom(format_args!(
-            "inputs[0].data: number {}, counted from 0, is {what}, which is no number",
-            self.0.len()
-        ))
+    fn refuse<E: Error>(&self, what: impl fmt::Display) -> E {
+        let place = self.0.len();
+        E::custom(format_args!("inputs[0].data: number {place}, counted from 0, is {what}, which is no number"))
     }
 }
 
@@ -51,18 +52,18 @@ impl<'de> Visitor<'de> for Flat<'_> {
         f.write_str("a number, or a list of numbers")
     }
 
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<(), E> {
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
         self.0.push(number);
         Ok(())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "tensors are f32, which loses more")]
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<(), E> {
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
         self.visit_f64(number as f64)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "tensors are f32, which loses more")]
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<(), E> {
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
         self.visit_f64(number as f64)
     }
 
@@ -71,20 +72,23 @@ impl<'de> Visitor<'de> for Flat<'_> {
         Ok(())
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Err(self.refuse(&Unexpected::Other("null")))
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Err(self.refuse("null"))
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
-        Err(self.refuse(&Unexpected::Bool(value)))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        Err(self.refuse(value))
     }
 
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
-        Err(self.refuse(&Unexpected::Other("text")))
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        if text.len() > REPEATED_BYTES_MAX {
+            return Err(self.refuse("a text"));
+        }
+        Err(self.refuse(format_args!("{text:?}")))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(self.refuse(&Unexpected::Other("an object")))
+        Err(self.refuse("an object"))
     }
 }
 
@@ -109,9 +113,10 @@ mod tests {
         let long = format!("[0, {:?}]", "x".repeat(1 << 20));
         for (json, told) in [
             ("[0, [1, null]]", "number 2, counted from 0, is null"),
-            ("[true]", "number 0, counted from 0, is boolean `true`"),
+            ("[true]", "number 0, counted from 0, is true"),
             ("[0, {\"a\": 1}]", "number 1, counted from 0, is an object"),
-            (long.as_str(), "number 1, counted from 0, is text"),
+            ("[\"NaN\"]", "number 0, counted from 0, is \"NaN\""),
+            (long.as_str(), "number 1, counted from 0, is a text"),
         ] {
             let error = read(json).unwrap_err();
             assert!(error.contains(told) && error.len() < 200, "{error}");
