@@ -32,7 +32,7 @@ fn each_bad_request_gets_its_status_and_its_reason_and_the_node_goes_on() {
         (request(|r| r["inputs"][0]["data"][3] = json!("1")), 400, "which is no number"),
         (request(|r| r["inputs"][0]["data"][3] = json!(1e300)), 400, "3, counted from 0, is 1e300"),
         (request(|r| r["inputs"][0]["data"] = json!([1, 2, 3])), 400, "has 3 numbers; its shape has 64"),
-        (request(|r| r["inputs"][0]["data"] = json!(vec![0; 65])), 400, "more than the 64 numbers"),
+        (request(|r| r["inputs"][0]["data"] = json!(vec![0; 65])), 400, "has 65 numbers; its shape has 64"),
         (request(|r| r["inputs"] = json!([])), 400, "inputs has 0 tensors"),
         (request(|r| r["parameters"]["min_parts"] = json!(4)), 400, "min_parts is 4; it has to be 1 to 3"),
         (request(|r| r["parameters"]["min_parts"] = json!(0)), 400, "min_parts is 0"),
