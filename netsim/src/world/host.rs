@@ -45,8 +45,18 @@ pub(super) struct Disk {
     pub(super) unsynced: BTreeSet<Digest>,
     /// The synced write under way.
     pub(super) writing: Option<Writing>,
-    /// What is written next, and for whom. A later state contains all of an earlier one.
-    pub(super) waiting: Option<(Vec<WriteId>, Durable)>,
+    /// What is written next. A later state contains all of an earlier one.
+    pub(super) waiting: Option<Waiting>,
+}
+
+/// A write that waits for the one under way.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Waiting {
+    /// Those that it is to be told of.
+    pub(super) ids: Vec<WriteId>,
+    pub(super) durable: Durable,
+    /// It takes so many times as long as the quickest.
+    pub(super) pace: f64,
 }
 
 /// A synced write.
@@ -257,7 +267,7 @@ mod tests {
         let mut disk = Disk::empty(NodeId([1; 32]));
         disk.slow = 4.0;
         disk.writing = Some(Writing { ids: vec![WriteId(1)], durable: durable(1), done: at(20) });
-        disk.waiting = Some((vec![WriteId(2)], durable(2)));
+        disk.waiting = Some(Waiting { ids: vec![WriteId(2)], durable: durable(2), pace: 1.0 });
         disk
     }
 

@@ -14,7 +14,7 @@ use rocoin::time::{Duration, Instant};
 
 use super::World;
 use super::event::Event;
-use super::host::{Disk, Told, Writing, address_of};
+use super::host::{Disk, Told, Waiting, Writing, address_of};
 use crate::fact::{Fact, HostId, Kept};
 
 /// Hosts start within this of each other.
@@ -198,8 +198,8 @@ impl World {
                 self.later(host, Duration::ZERO, Input::Persisted { write, result: result.clone() });
             }
         }
-        if let Some((ids, durable)) = self.host_mut(host).disk.waiting.take() {
-            self.write(host, ids, durable);
+        if let Some(next) = self.host_mut(host).disk.waiting.take() {
+            self.write(host, next);
         }
     }
 
@@ -360,18 +360,19 @@ impl World {
         if self.bugs.has(Bug::SkipSync) {
             self.later(host, Duration::ZERO, Input::Persisted { write, result: Ok(()) });
         }
+        let pace = self.random.between(1.0, 2.0);
         let disk = &mut self.host_mut(host).disk;
         if disk.writing.is_none() {
-            return self.write(host, vec![write], durable);
+            return self.write(host, Waiting { ids: vec![write], durable, pace });
         }
-        let (mut ids, _) = disk.waiting.take().unwrap_or_default();
+        let mut ids = disk.waiting.take().map(|waiting| waiting.ids).unwrap_or_default();
         ids.push(write);
-        disk.waiting = Some((ids, durable));
+        disk.waiting = Some(Waiting { ids, durable, pace });
     }
 
-    fn write(&mut self, host: HostId, ids: Vec<WriteId>, durable: Durable) {
+    fn write(&mut self, host: HostId, Waiting { ids, durable, pace }: Waiting) {
         let (sync, slow) = (self.host(host).spec.sync_s, self.host(host).disk.slow);
-        let mut takes = Duration::from_secs_f64(sync * slow * self.random.between(1.0, 2.0));
+        let mut takes = Duration::from_secs_f64(sync * slow * pace);
         if self.bugs.has(Bug::SkipSync) {
             takes += SYNC_SKIPPED;
         }
