@@ -5,6 +5,7 @@
 
 mod clients;
 mod connections;
+mod disks;
 mod event;
 mod faults;
 mod health;
