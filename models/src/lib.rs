@@ -4,7 +4,7 @@
 //! [`onnx_file`], writes the network that calibrates a device.
 //! Making a bundle needs the rest: [`data`] and [`teacher`] read what a user brings, `zoo` is the students' topology and export, `train`
 //! trains one student and the head over all of them, `kernels` makes that quick on a CPU, [`evaluate`] says how good all are together,
-//! and `distill` is the way from one end to the other. `zoo`, `train`, `kernels` and `distill` are the feature `distill`, which brings burn.
+//! `distill` is the way from one end to the other, and [`quantize`] makes students of 8 bits of a bundle's. `zoo`, `train`, `kernels` and `distill` are the feature `distill`, which brings burn.
 //!
 //! Deliberately absent: devices, plans and anything of the mesh; `distill` asks the planner of `rocoin` once and is done with it.
 
@@ -13,6 +13,7 @@ pub mod data;
 pub mod evaluate;
 pub mod npy;
 pub mod onnx_file;
+pub mod quantize;
 pub mod session;
 pub mod teacher;
 

@@ -1,5 +1,5 @@
 //! Small ONNX files, written by hand after the messages of onnx.proto3: protobuf is a list of numbered fields. For the network that calibrates a
-//! device, students that cost nothing, and tests.
+//! device, students that cost nothing, students of 8 bits, and tests.
 
 /// The version of the operators that files ask for.
 const OPERATORS: u64 = 17;
@@ -50,6 +50,24 @@ impl OnnxFile {
     #[must_use]
     pub fn weights(self, name: &str, shape: &[i64], values: &[f32]) -> Self {
         self.constant(name, shape, 1, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+    }
+
+    /// Adds a constant of 8-bit integers.
+    #[must_use]
+    pub fn bytes8(self, name: &str, shape: &[i64], values: &[i8]) -> Self {
+        self.constant(name, shape, 3, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+    }
+
+    /// Adds a constant of 32-bit integers.
+    #[must_use]
+    pub fn ints32(self, name: &str, shape: &[i64], values: &[i32]) -> Self {
+        self.constant(name, shape, 6, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+    }
+
+    /// Adds a constant of 64-bit integers: a shape, or axes.
+    #[must_use]
+    pub fn ints64(self, name: &str, shape: &[i64], values: &[i64]) -> Self {
+        self.constant(name, shape, 7, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
     }
 
     /// Adds an input of floats; 0 is a dynamic axis.

@@ -77,6 +77,20 @@ impl Split {
         image
     }
 
+    /// The images `indices` alone.
+    #[must_use]
+    pub fn of(&self, indices: &[usize]) -> Self {
+        let size = self.elements();
+        let range = |&index: &usize| index * size..(index + 1) * size;
+        let pixels = match &self.pixels {
+            Pixels::U8(values) => Pixels::U8(indices.iter().flat_map(|index| &values[range(index)]).copied().collect()),
+            Pixels::F32(values) => {
+                Pixels::F32(indices.iter().flat_map(|index| &values[range(index)]).copied().collect())
+            }
+        };
+        Self { shape: self.shape.clone(), labels: indices.iter().map(|&index| self.labels[index]).collect(), pixels }
+    }
+
     /// Mean and standard deviation of each channel over the images `indices`; a channel that never varies has deviation 1.
     pub fn channel_statistics(&self, indices: &[usize]) -> (Vec<f32>, Vec<f32>) {
         let channels = self.shape[0];

@@ -1,10 +1,12 @@
 //! Running ONNX networks: the one module that knows tract.
 //!
 //! A [`Session`] is one network, optimised for one image at a time; threads share it. What lies between input and output
-//! (names, operators, shapes) is read with [`OnnxGraph`]. Nothing here knows of students, teachers or bundles.
+//! (names, operators, shapes) is read with [`OnnxGraph`], and rewritten with
+//! [`Network`]. Nothing here knows of students, teachers or bundles.
 
 mod error;
 mod graph;
+mod network;
 
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use tract_onnx::prelude::{IntoRunnable, Tensor, TypedModel, TypedRunnableModel, 
 
 pub use error::SessionError;
 pub use graph::{GraphNode, GraphTensor, OnnxGraph};
+pub use network::{Constant, Network, Operator, Setting};
 
 /// A network ready to run, batch 1. Running it needs no exclusive access: share it between threads by reference or [`Arc`].
 #[derive(Debug)]
