@@ -25,6 +25,7 @@ enum Command {
     Doctor(Box<cli::doctor::DoctorArgs>),
     Plan(cli::plan::PlanArgs),
     Distill(Box<cli::distill::DistillArgs>),
+    Quantize(cli::quantize::QuantizeArgs),
     Sim(cli::sim::SimArgs),
     #[cfg(all(feature = "lab", target_os = "linux"))]
     Lab(cli::lab::LabArgs),
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         #[cfg(all(feature = "lab", target_os = "linux"))]
         Command::Lab(args) => cli::lab::run(&args),
         Command::Distill(args) => cli::distill::run(*args).map(done),
+        Command::Quantize(args) => cli::quantize::run(args).map(done),
         Command::Completions(args) => cli::completions::run(&args, Cli::command()).map(done),
         Command::Man(args) => cli::man::run(&args, Cli::command()).map(done),
     };

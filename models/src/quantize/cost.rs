@@ -43,8 +43,10 @@ pub(super) fn memory_bytes(layers: &Layers, shapes: &BTreeMap<String, Vec<usize>
             }
             Step::Conv(_) | Step::Other(_) => 0,
         };
-        // What does one number after the other may write where it reads.
-        let output = if step.is_in_place() { 0 } else { elements(step.output()) };
+        // Element by element, the output takes the place of an input that nobody needs afterwards.
+        let replaces = |input: &String| last_use.get(input) == Some(&at) && elements(input) == elements(step.output());
+        let in_place = step.is_element_wise() && step.inputs().iter().any(replaces);
+        let output = if in_place { 0 } else { elements(step.output()) };
         alive_max = alive_max.max(F32_BYTES * (alive + output) + inside);
     }
     (weights + others + alive_max) as u64

@@ -89,9 +89,7 @@ impl Step {
             Self::Other(operator) => &operator.inputs,
         }
     }
-}
 
-impl Step {
     /// Name of the tensor it gives.
     pub(super) fn output(&self) -> &String {
         match self {
@@ -100,8 +98,8 @@ impl Step {
         }
     }
 
-    /// Whether its output can take the place of its input, element by element.
-    pub(super) fn is_in_place(&self) -> bool {
+    /// Whether each element of its output needs no other element of its inputs.
+    pub(super) fn is_element_wise(&self) -> bool {
         matches!(self, Self::Other(operator) if matches!(operator.op.as_str(), "Add" | "Mul" | "Relu"))
     }
 }

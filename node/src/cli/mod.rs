@@ -16,6 +16,7 @@ mod members;
 pub mod node;
 pub mod plan;
 mod provenance;
+pub mod quantize;
 pub mod sim;
 pub mod status;
 mod target;
