@@ -34,7 +34,7 @@ pub const PRECISION: &str = "int8";
 const OUTPUT: &str = "partial_logits";
 
 /// The most that an int8 student's logits may differ from the f32 student's on the images calibrated with: root mean square, as a share of that
-/// of the logits. Ours: five times what real students show, so that a defect is noticed and rounding is not.
+/// of the logits (ours): a defect does more, rounding far less.
 const DIFFERENCE_MAX: f64 = 0.1;
 
 /// Bytes of a combination in a manifest, at least: for itself, and for each part.
@@ -96,7 +96,7 @@ pub fn quantize(options: &QuantizeOptions, tell: &dyn Fn(&str)) -> Result<Bundle
                 students.push((card.clone(), onnx));
             }
         }
-        students.sort_by(|(a, _), (b, _)| (a.memory_bytes, a.bytes).cmp(&(b.memory_bytes, b.bytes)));
+        students.sort_by_key(|(card, _)| (card.memory_bytes, card.bytes));
         for (card, onnx) in &students {
             tell(&format!("{}: {} test images", card.file, data.test.len()));
             let rows = run_all(onnx, manifest, &data.test, options.jobs).map_err(|error| session(&card.file, error))?;
@@ -107,7 +107,7 @@ pub fn quantize(options: &QuantizeOptions, tell: &dyn Fn(&str)) -> Result<Bundle
         parts.push(Part { part: part.part, filters: part.filters.clone(), students });
     }
     tell("accuracy of every combination");
-    let logits = PartialLogits { classes: manifest.classes, labels: data.test.labels.clone(), students: logits };
+    let logits = PartialLogits { classes: manifest.classes, labels: data.test.labels, students: logits };
     let training = json!({
         "quantised_from": bundle.digest(), "command": options.command, "calibration_images": images.len(),
         "before": manifest.training,

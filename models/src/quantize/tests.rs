@@ -15,7 +15,7 @@ const CLASSES: usize = 2;
 
 /// A convolution to `channels` at 2×2 positions with a batch norm and a ReLU after it, pooled into two classes.
 fn onnx(channels: i64) -> Vec<u8> {
-    let count = channels as usize;
+    let count = usize::try_from(channels).unwrap();
     let values = |count: usize, step: f32| (0..count).map(|at| (at as f32 * step).sin()).collect::<Vec<_>>();
     OnnxFile::new("tiny")
         .input("image", &[0, 1, 4, 4])
