@@ -134,12 +134,14 @@ pub enum Fact {
         /// The receiver.
         to: HostId,
     },
-    /// A lane between two hosts is held up for seconds, since one packet was lost again and again.
+    /// A lane between two hosts is held up for a second or more, since one packet was lost again and again.
     Stalled {
         /// The sender.
         from: HostId,
         /// The receiver.
         to: HostId,
+        /// Until the packet arrives.
+        until: Instant,
     },
     /// A request or an answer was lost more than once in a row, and holds up what follows it.
     Late {

@@ -27,6 +27,9 @@ pub struct Body {
     disturbed_at: Instant,
 }
 
+/// A lane that is held up for so long is for the two as if their link had been cut. (Four losses in a row make it 3 s, three 1.4 s.)
+const CUT: Duration = Duration::from_secs(2);
+
 /// The truth that a node's view is compared with.
 #[derive(Debug, Clone, Default)]
 pub struct Physics {
@@ -40,6 +43,8 @@ pub struct Physics {
     vanished: BTreeMap<(HostId, HostId), Instant>,
     /// Until when a request or answer between two is held up, the smaller number first.
     late: BTreeMap<(HostId, HostId), Instant>,
+    /// When a lane between two was last held up for a second or two, the smaller number first.
+    stalled: BTreeMap<(HostId, HostId), Instant>,
     /// When a run last failed by chance.
     runs_failed: BTreeMap<HostId, Instant>,
     /// Whether each host lies, and since when; those never spoken of never did.
@@ -113,7 +118,10 @@ impl Physics {
                 };
                 self.disturb(*host, |_| ());
             }
-            Fact::Stalled { from, to } => self.disturb_both(*from, *to),
+            Fact::Stalled { from, to, until } if until.since(entry.at) >= CUT => self.disturb_both(*from, *to),
+            Fact::Stalled { from, to, .. } => {
+                self.stalled.insert(pair(*from, *to), entry.at);
+            }
             Fact::Cut { from, to } => {
                 self.cuts.insert((*from, *to));
                 self.disturb_both(*from, *to);
@@ -279,10 +287,18 @@ impl Physics {
         self.hosts.values().all(is_still) && self.running().all(|(host, _)| is_whole(host))
     }
 
-    /// Whether both have been well and open to each other for so long.
+    /// Whether both have been well and open to each other for so long. Where nobody else can vouch for one to the other, a lane between
+    /// them that is held up for longer than a suspicion lasts is no calm.
     pub fn are_calm(&self, a: HostId, b: HostId, span: Duration) -> bool {
         let calm = |host| self.is_well(host) && self.calm_for(host) >= span;
-        calm(a) && calm(b) && self.is_open(a, b)
+        let stalled = self.stalled.get(&pair(a, b)).is_some_and(|at| self.now.since(*at) < span);
+        calm(a) && calm(b) && self.is_open(a, b) && (!stalled || self.has_witness(a, b))
+    }
+
+    /// Whether somebody else is well and open to both.
+    fn has_witness(&self, a: HostId, b: HostId) -> bool {
+        let open = |other: HostId| self.is_open(a, other) && self.is_open(other, b);
+        self.running().any(|(other, _)| other != a && other != b && self.is_well(other) && open(other))
     }
 }
 

@@ -14,13 +14,17 @@ use rocoin_netsim::scenario::Scenario;
 use rocoin_netsim::swarm;
 
 /// Seeds that once broke an invariant, and by what. No scenario has been found that fails without the fix; a test of its own does.
-const SEEDS: [(u64, &str); 3] = [
+const SEEDS: [(u64, &str); 4] = [
     (385, "a re-plan gave a device more than its memory; planner::replan has the test"),
     (
         2443,
         "a node was cut off for a change of the plan of one epoch that two clones had made differently; leadership has it",
     ),
     (3909, "a student was loaded that no manifest named; deployment::stories has the test"),
+    (
+        6390,
+        "not the node's: in a mesh of two a refutation was lost three times in a row; nobody_well_is_given_up has the test",
+    ),
 ];
 
 #[test]

@@ -36,6 +36,7 @@ impl Invariant for NobodyWellIsGivenUp {
 #[cfg(test)]
 mod tests {
     use rocoin::id::{Generation, Incarnation};
+    use rocoin::time::Instant;
 
     use super::super::synthetic::*;
     use super::*;
@@ -54,6 +55,17 @@ mod tests {
         let pause =
             [(25.0, Fact::Paused { host: host(1) }), (26.0, Fact::Resumed { host: host(1) }), (27.0, given_up(1))];
         assert_eq!(judge(&mut NobodyWellIsGivenUp, start().into_iter().chain(pause).collect()), Ok(()));
+    }
+
+    #[test]
+    fn where_a_lane_is_held_up_a_verdict_passes_only_if_nobody_else_could_vouch() {
+        let two = vec![(0.0, started(0, 1)), (0.0, started(1, 1))];
+        let stalled =
+            Fact::Stalled { from: host(1), to: host(0), until: Instant::ZERO + Duration::from_millis(26_400) };
+        let story = |start: Vec<_>| start.into_iter().chain([(25.0, stalled.clone()), (26.0, given_up(1))]).collect();
+        assert_eq!(judge(&mut NobodyWellIsGivenUp, story(two.clone())), Ok(()));
+        let three = [two, vec![(0.0, started(2, 1))]].concat();
+        assert!(judge(&mut NobodyWellIsGivenUp, story(three)).is_err());
     }
 
     #[test]

@@ -17,8 +17,8 @@ use crate::random::Random;
 const RETRANSMIT: Duration = Duration::from_millis(200);
 /// A packet lost more often than this in a row arrives all the same: the connection would have broken.
 const LOSSES_MAX: u32 = 5;
-/// A packet lost so often in a row holds its lane up for 3 s: for those two it is as if the link had been cut.
-const STALLED: u32 = 4;
+/// A packet lost so often in a row holds its lane up for 1.4 s: longer than the shortest suspicion waits to be refuted.
+const STALLED: u32 = 3;
 /// A request or answer lost so often in a row comes later than the next replica is asked, or than its client waits.
 const LATE: u32 = 2;
 /// Control messages that wait for one peer, as the shell's queue has it; one more is dropped.
@@ -304,7 +304,7 @@ impl Network {
             losses += 1;
         }
         if losses >= STALLED {
-            self.told.push(Fact::Stalled { from, to });
+            self.told.push(Fact::Stalled { from, to, until: at });
         }
         if losses >= LATE && lane == Lane::Inference {
             self.told.push(Fact::Late { from, to, until: at });
