@@ -4,6 +4,7 @@
 //! as its readers report it, with the objective, the search and several parts on one device added (ours); `docs/method.md` says which is which.
 
 mod exhaustive;
+mod grouped;
 mod grouping;
 pub mod knowledge;
 pub mod matching;
@@ -28,7 +29,7 @@ pub use survival::PARTS_MAX;
 use crate::fleet::{Device, Fleet};
 use placement::NoRoom;
 use problem::Problem;
-use state::{Assignment, Score, State};
+use state::Assignment;
 
 /// The most devices for which the optimum is sought.
 pub const EXHAUSTIVE_DEVICES_MAX: usize = 8;
@@ -111,13 +112,16 @@ fn problem<'a>(fleet: &'a Fleet, students: &'a Students) -> Result<Problem<'a>, 
 fn assign(problem: &Problem<'_>, devices: &[Device]) -> Result<Assignment, PlanError> {
     Ok(match problem.options.strategy {
         Strategy::Search => search::search(problem, &starts(problem, devices), search::STEPS),
-        Strategy::Rocoin => best_grouped(problem, devices, matching::least_sum),
-        Strategy::Bottleneck => best_grouped(problem, devices, matching::least_maximum),
+        Strategy::Rocoin => grouped::best(problem, &groups(problem, devices), matching::least_sum),
+        Strategy::Bottleneck => grouped::best(problem, &groups(problem, devices), matching::least_maximum),
+        Strategy::RocoinG => grouped::greedy(problem, &groups(problem, devices)),
+        Strategy::Nonn => grouped::equal(problem, &grouped::singles(problem)),
+        Strategy::HetNonn => grouped::best(problem, &grouped::singles(problem), matching::least_maximum),
         Strategy::Exhaustive if devices.len() > EXHAUSTIVE_DEVICES_MAX => {
             return Err(PlanError::TooManyDevices { devices: devices.len() });
         }
         Strategy::Exhaustive => {
-            let start = best_grouped(problem, devices, matching::least_maximum);
+            let start = grouped::best(problem, &groups(problem, devices), matching::least_maximum);
             search::polish(problem, exhaustive::optimum(problem, start))
         }
     })
@@ -137,54 +141,14 @@ fn memory_error(problem: &Problem<'_>, devices: &[Device], none: NoRoom) -> Plan
 /// RoCoIn's groups with each promising choice of students, and the tightest packing: at least one of them has every part.
 fn starts(problem: &Problem<'_>, devices: &[Device]) -> Vec<Assignment> {
     let groups = groups(problem, devices);
-    let grouped = |chosen: &Vec<usize>| grouped(problem, &groups, chosen, matching::least_maximum);
-    let mut starts: Vec<Assignment> = search::student_starts(problem).iter().map(grouped).collect();
+    let matched = |chosen: &Vec<usize>| grouped::matched(problem, &groups, chosen, matching::least_maximum);
+    let mut starts: Vec<Assignment> = search::student_starts(problem).iter().map(matched).collect();
     starts.extend(placement::pack(problem, &placement::smallest(problem)));
     starts
 }
 
+/// RoCoIn's.
 fn groups(problem: &Problem<'_>, devices: &[Device]) -> Vec<Vec<usize>> {
     let capabilities: Vec<_> = devices.iter().map(|device| &device.capability).collect();
     grouping::follow_the_leader(&capabilities, problem.parts(), problem.options.group_failure_max)
-}
-
-/// RoCoIn's groups, with the students that make the best of them.
-fn best_grouped(problem: &Problem<'_>, devices: &[Device], matching: Matching) -> Assignment {
-    let groups = groups(problem, devices);
-    let mut best: Option<(Score, Assignment)> = None;
-    let mut consider = |start: Assignment| {
-        let mut state = State::new(problem, start);
-        placement::place_missing(&mut state);
-        let score = state.score();
-        if best.as_ref().is_none_or(|(best, _)| score.is_below(best)) {
-            best = Some((score, state.assignment().clone()));
-        }
-    };
-    for chosen in search::student_starts(problem) {
-        consider(grouped(problem, &groups, &chosen, matching));
-    }
-    if let Ok(packed) = placement::pack(problem, &placement::smallest(problem)) {
-        consider(packed);
-    }
-    best.map_or_else(|| Assignment { students: Vec::new(), held: Vec::new() }, |(_, assignment)| assignment)
-}
-
-/// From the costs of (group, part) to each group's part.
-type Matching = fn(&[Vec<f64>]) -> Vec<usize>;
-
-/// Groups to parts: the cost of a pair is the run time of the fastest member that has the memory; members that have not stay out.
-fn grouped(problem: &Problem<'_>, groups: &[Vec<usize>], chosen: &[usize], matching: Matching) -> Assignment {
-    let able = |group: &[usize], k: usize| {
-        group.iter().copied().filter(|&n| problem.fits(chosen, n, 1 << k)).collect::<Vec<_>>()
-    };
-    let cost = |group: &Vec<usize>, k: usize| {
-        able(group, k).iter().map(|&n| problem.alone(chosen, n, k)).fold(f64::INFINITY, f64::min)
-    };
-    let costs: Vec<Vec<f64>> =
-        groups.iter().map(|group| (0..problem.parts()).map(|k| cost(group, k)).collect()).collect();
-    let mut held = vec![0; problem.devices()];
-    for (group, k) in groups.iter().zip(matching(&costs)) {
-        able(group, k).iter().for_each(|&n| held[n] |= 1 << k);
-    }
-    Assignment { students: chosen.to_vec(), held }
 }

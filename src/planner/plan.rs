@@ -32,6 +32,12 @@ pub enum Strategy {
     Bottleneck,
     /// The optimum; small fleets only.
     Exhaustive,
+    /// RoCoIn-G: RoCoIn's groups, parts and students given out one after the other.
+    RocoinG,
+    /// After NoNN: equal students, each on a device of its own, no replica.
+    Nonn,
+    /// HetNoNN: the same, but each device has the student that suits it.
+    HetNonn,
 }
 
 /// A text that is none of the names it could be.
@@ -76,7 +82,15 @@ macro_rules! named {
 }
 
 named!(Objective { Rho = "rho", Nominal = "nominal" });
-named!(Strategy { Search = "search", Rocoin = "rocoin", Bottleneck = "bottleneck", Exhaustive = "exhaustive" });
+named!(Strategy {
+    Search = "search",
+    Rocoin = "rocoin",
+    Bottleneck = "bottleneck",
+    Exhaustive = "exhaustive",
+    RocoinG = "rocoin-g",
+    Nonn = "nonn",
+    HetNonn = "het-nonn",
+});
 
 /// The `[plan]` table of a fleet file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -163,8 +163,8 @@ impl AccuracyTable {
         self.accuracy[index]
     }
 
-    /// The most accurate combination.
-    pub(crate) fn best(&self) -> f64 {
+    /// Accuracy of the most accurate combination.
+    pub fn best(&self) -> f64 {
         self.accuracy.iter().copied().fold(0.0, f64::max)
     }
 }
