@@ -1,4 +1,4 @@
-//! Whether a run bears out what the planner had promised: availability and ρ-latency, where runs fail independently.
+//! Whether a run bears out what the planner had promised: availability, ρ-latency and expected accuracy, where runs fail independently.
 //!
 //! The promise is the planner's own for the plan in force, with the hosts' true numbers; what is found is counted from requests. Both are
 //! only comparable where requests do not wait for each other and every replica answers over its own link, as in the paper's setting.
@@ -34,7 +34,16 @@ pub struct Planned {
     identities: BTreeMap<NodeId, HostId>,
     plan: Option<EpochPlan>,
     open: BTreeSet<AskId>,
-    over: Vec<(bool, Duration)>,
+    over: Vec<Ended>,
+}
+
+/// A request that is over.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    complete: bool,
+    /// The class named was the right one.
+    right: bool,
+    took: Duration,
 }
 
 /// A share that was promised, and the one that was found.
@@ -59,6 +68,8 @@ pub struct Agreement {
     pub latency_rho_s: Option<f64>,
     /// Requests with every part answered within it.
     pub within_latency_rho: Option<Share>,
+    /// Requests answered with the right class, those without an answer counting as wrong: the planner's expected accuracy.
+    pub right: Option<Share>,
 }
 
 impl Planned {
@@ -89,10 +100,10 @@ impl Planned {
             }
         } else if let Fact::Asked { ask, tries: 0, .. } = fact {
             self.open.insert(*ask);
-        } else if let Fact::Over { ask, outcome, took, .. } = fact
+        } else if let Fact::Over { ask, outcome, took, right, .. } = fact
             && self.open.remove(ask)
         {
-            self.over.push((*outcome == Outcome::Complete, *took));
+            self.over.push(Ended { complete: *outcome == Outcome::Complete, right: *right, took: *took });
         }
     }
 
@@ -112,8 +123,7 @@ impl Planned {
         if plan.holdings(devices.len()) != held {
             return None;
         }
-        let in_time =
-            |latest: f64| move |(complete, took): &&(bool, Duration)| *complete && took.as_secs_f64() <= latest;
+        let in_time = |latest: f64| move |ended: &&Ended| ended.complete && ended.took.as_secs_f64() <= latest;
         let latency_rho = plan.latency_rho_s.map(|latency| latency * LATE);
         let within = latency_rho.map(|latest| {
             let promised = probability_within(latest, &plan, &devices);
@@ -124,6 +134,9 @@ impl Planned {
             availability: self.share(plan.availability, self.over.iter().filter(in_time(f64::INFINITY)).count()),
             latency_rho_s: plan.latency_rho_s,
             within_latency_rho: within,
+            right: plan
+                .expected_accuracy
+                .map(|promised| self.share(promised, self.over.iter().filter(|ended| ended.right).count())),
         })
     }
 
@@ -143,7 +156,7 @@ impl Agreement {
     /// The most that a share is off, in standard errors.
     pub fn errors(&self) -> f64 {
         let off = |share: &Share| (share.found - share.promised).abs() / share.error.max(1e-9);
-        self.within_latency_rho.iter().map(off).fold(off(&self.availability), f64::max)
+        self.within_latency_rho.iter().chain(&self.right).map(off).fold(off(&self.availability), f64::max)
     }
 }
 

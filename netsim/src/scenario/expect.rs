@@ -111,7 +111,7 @@ mod tests {
 
     fn agreement() -> Option<Agreement> {
         let availability = Share { promised: 0.9, found: 0.93, error: 0.02 };
-        Some(Agreement { requests: 100, availability, latency_rho_s: None, within_latency_rho: None })
+        Some(Agreement { requests: 100, availability, latency_rho_s: None, within_latency_rho: None, right: None })
     }
 
     fn report() -> Report {

@@ -228,6 +228,9 @@ impl<'a> Results<'a> {
             if let (Some(latency), Some(within)) = (agreement.latency_rho_s, agreement.within_latency_rho) {
                 rows.push(vec![format!("seed {seed}: in {latency:.1} s"), share(within)]);
             }
+            if let Some(right) = agreement.right {
+                rows.push(vec![format!("seed {seed}: right"), share(right)]);
+            }
         }
         let mut text = aligned(&rows);
         let violations = self.bad.iter().filter(|run| run.report.violation.is_some()).count();
