@@ -114,7 +114,7 @@ impl OnnxGraph {
         Session::from_model(typed, with_batch(input_shape))
     }
 
-    fn shaped(&self, input_shape: &[usize]) -> Result<InferenceModel, SessionError> {
+    pub(super) fn shaped(&self, input_shape: &[usize]) -> Result<InferenceModel, SessionError> {
         let outlet = self.outlets[&self.input()?.name];
         let mut model = self.model.clone();
         let fact = InferenceFact::dt_shape(f32::datum_type(), with_batch(input_shape));
@@ -131,7 +131,7 @@ fn not_onnx(error: &TractError) -> SessionError {
     SessionError::NotOnnx(format!("{error}"))
 }
 
-fn load_error(error: &TractError) -> SessionError {
+pub(super) fn load_error(error: &TractError) -> SessionError {
     SessionError::Load(format!("{error:#}"))
 }
 

@@ -4,6 +4,7 @@
 //! (names, operators, shapes) is read with [`OnnxGraph`], and rewritten with
 //! [`Network`]. Nothing here knows of students, teachers or bundles.
 
+mod cost;
 mod error;
 mod graph;
 mod network;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::{IntoRunnable, Tensor, TypedModel, TypedRunnableModel, tvec};
 
+pub use cost::NetworkCost;
 pub use error::SessionError;
 pub use graph::{GraphNode, GraphTensor, OnnxGraph};
 pub use network::{Constant, Network, Operator, Setting};
