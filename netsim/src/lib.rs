@@ -8,6 +8,7 @@
 
 pub mod burst;
 pub mod caught;
+pub mod eval;
 pub mod fact;
 pub mod fault;
 pub mod harness;

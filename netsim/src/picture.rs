@@ -5,6 +5,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a picture shows what it knows how to draw")]
 
+pub mod chart;
 mod draw;
 mod members;
 pub(crate) mod svg;

@@ -25,6 +25,7 @@ enum Command {
     Doctor(Box<cli::doctor::DoctorArgs>),
     Plan(cli::plan::PlanArgs),
     Distill(Box<cli::distill::DistillArgs>),
+    Eval(cli::eval::EvalArgs),
     Quantize(cli::quantize::QuantizeArgs),
     Sim(cli::sim::SimArgs),
     #[cfg(all(feature = "lab", target_os = "linux"))]
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Top(args) => cli::top::run(&args).map(done),
         Command::Doctor(args) => cli::doctor::run(*args),
         Command::Plan(args) => cli::plan::run(&args),
+        Command::Eval(args) => cli::eval::run(&args),
         Command::Sim(args) => cli::sim::run(&args),
         #[cfg(all(feature = "lab", target_os = "linux"))]
         Command::Lab(args) => cli::lab::run(&args),

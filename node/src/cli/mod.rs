@@ -5,6 +5,7 @@ pub mod demo;
 pub mod deploy;
 pub mod distill;
 pub mod doctor;
+pub mod eval;
 #[cfg(test)]
 mod fixture;
 pub mod fleet;
