@@ -41,8 +41,12 @@ async fn main() -> anyhow::Result<()> {
         image.extend(f32::from(u8::try_from(pixel % 251)?).to_le_bytes());
     }
     let answered = loop {
-        let request =
-            Request { input: Blob::from(image.clone()), deadline: Duration::from_secs(5), min_parts: 1, mode: None };
+        let request = Request {
+            input: Blob::from(image.clone()),
+            deadline: Duration::from_secs(5),
+            min_parts: bundle.manifest().parts.len(),
+            mode: None,
+        };
         match device.node.request(request).await {
             Ok(answered) => break answered,
             // Until the first plan is made and its students are loaded, nobody can answer.
