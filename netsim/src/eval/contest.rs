@@ -84,7 +84,7 @@ impl Contest {
     /// A teacher of these costs as the only student of an only part.
     ///
     /// # Errors
-    /// None, unless `classes` and the accuracy make no table.
+    /// As [`Students::without_accuracy`] and [`AccuracyTable::from_fn`]; one part of one student meets neither.
     pub fn teacher(
         flops: u64,
         memory_bytes: u64,

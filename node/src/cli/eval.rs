@@ -20,6 +20,7 @@ use rocoin_netsim::eval::{Contest, Rival, Setting};
 use rocoin_netsim::picture::chart::Chart;
 use serde_json::json;
 
+use super::plan::bundle;
 use super::provenance::with_provenance;
 use super::text::{print, print_json};
 
@@ -219,16 +220,6 @@ fn contest(args: &EvalArgs) -> anyhow::Result<Contest> {
         whole: whole.map(|(_, students)| students),
         teacher,
     })
-}
-
-fn bundle(folder: &Path) -> anyhow::Result<(Manifest, Students)> {
-    let path = folder.join("manifest.json");
-    let json = std::fs::read(&path)
-        .with_context(|| format!("cannot read {}: give the folder that `rocoin distill` wrote", path.display()))?;
-    let of_bundle = || format!("bundle {}", folder.display());
-    let manifest = Manifest::parse(&json).with_context(of_bundle)?;
-    let students = Students::from_manifest(&manifest).with_context(of_bundle)?;
-    Ok((manifest, students))
 }
 
 fn teacher(file: &Path, manifest: &Manifest) -> anyhow::Result<Students> {

@@ -103,8 +103,8 @@ fn planned(args: &PlanArgs) -> anyhow::Result<(Fleet, Plan, Option<Vec<usize>>)>
     let mut fleet = Fleet::parse(&text).with_context(|| format!("fleet file {path}"))?;
     fleet.plan.strategy = args.strategy.unwrap_or(fleet.plan.strategy);
     fleet.plan.objective = args.objective.unwrap_or(fleet.plan.objective);
-    if let Some(bundle) = &args.bundle {
-        let students = students(bundle)?;
+    if let Some(folder) = &args.bundle {
+        let (_, students) = bundle(folder)?;
         if let Some(parts) = fleet.plan.parts.filter(|parts| *parts != students.parts.len()) {
             let has = students.parts.len();
             anyhow::bail!(
@@ -119,14 +119,16 @@ fn planned(args: &PlanArgs) -> anyhow::Result<(Fleet, Plan, Option<Vec<usize>>)>
     Ok((fleet, prospect.plan, Some(prospect.part_sizes)))
 }
 
-fn students(bundle: &Path) -> anyhow::Result<Students> {
-    let path = bundle.join("manifest.json");
+/// The manifest of the bundle in `folder`, with its students and their accuracies; its files are not read.
+pub(super) fn bundle(folder: &Path) -> anyhow::Result<(Manifest, Students)> {
+    let path = folder.join("manifest.json");
     let json = std::fs::read(&path).with_context(|| {
-        format!("cannot read {}: --bundle takes the folder that `rocoin distill` wrote", path.display())
+        format!("cannot read {}: give the folder of a bundle, as `rocoin distill` writes it", path.display())
     })?;
-    let of_bundle = || format!("bundle {}", bundle.display());
+    let of_bundle = || format!("bundle {}", folder.display());
     let manifest = Manifest::parse(&json).with_context(of_bundle)?;
-    Students::from_manifest(&manifest).with_context(of_bundle)
+    let students = Students::from_manifest(&manifest).with_context(of_bundle)?;
+    Ok((manifest, students))
 }
 
 /// Schema `rocoin.plan/1`.
