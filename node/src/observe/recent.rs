@@ -57,6 +57,8 @@ impl Recent {
 
     fn finished_at(&self, now: u64, outcome: Outcome, took: Duration) {
         let mut seconds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where the clock was set back, what it had called later would stand before the next requests until it is there again.
+        seconds.retain(|counts| counts.unix_s <= now);
         if seconds.back().is_none_or(|last| last.unix_s < now) {
             seconds.push_back(Counts { unix_s: now, degraded: 0, failed: 0, took: [0; BUCKETS] });
             while seconds.front().is_some_and(|first| first.unix_s + SECONDS < now) {
@@ -150,6 +152,15 @@ mod tests {
         assert_eq!(recent.until(504, 0).len() as u64, SECONDS);
         assert_eq!(recent.until(504, 503), []);
         assert_eq!(recent.0.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_loses_what_it_had_called_later_and_nothing_else() {
+        let recent = Recent::default();
+        for second in [1000, 5000, 1001] {
+            recent.finished_at(second, Outcome::Complete, Duration::from_millis(1));
+        }
+        assert_eq!(recent.until(1002, 999).iter().map(|s| s.answered).collect::<Vec<_>>(), [1, 1]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rocoin::id::{NodeId, PartId};
 use rocoin::inference::Answer;
 use serde::{Deserialize, Serialize};
 
-/// (Replica, part) pairs kept; of further ones nothing is.
+/// (Replica, part) pairs kept. A further one takes the place of the one that was used least.
 const KEPT_MAX: usize = 1024;
 /// Weight of a new time in the smoothed one, as for a round trip in RFC 6298.
 const SMOOTHING: u64 = 8;
@@ -41,7 +41,11 @@ impl Replicas {
                 pace.wins += 1;
                 pace.after_us = smooth(pace.after_us, after_us);
                 pace.run_us = smooth(pace.run_us, run_us);
-            } else if paces.len() < KEPT_MAX {
+            } else {
+                if paces.len() >= KEPT_MAX {
+                    let least = paces.iter().min_by_key(|(_, pace)| pace.wins).map(|(key, _)| *key);
+                    least.map(|key| paces.remove(&key));
+                }
                 paces.insert(key, Pace { replica: of.replica, part: of.part, wins: 1, after_us, run_us });
             }
         }

@@ -73,8 +73,12 @@ function onState(state, text) {
   byId("token-form").hidden = state !== "locked";
 }
 
-function start() {
-  follow({
+let isFollowing = false;
+
+async function start() {
+  if (isFollowing) return;
+  isFollowing = true;
+  await follow({
     state: onState,
     status: onStatus,
     happened: onEvent,
@@ -85,6 +89,7 @@ function start() {
       drawSoon();
     },
   });
+  isFollowing = false;
 }
 
 byId("token-form").addEventListener("submit", (event) => {

@@ -31,10 +31,11 @@ export class TryIt {
     });
   }
 
-  /** Another bundle is served. */
+  /** Another bundle is served. Throws if the node cannot say now what of: what was known then stays. */
   async renew() {
     const response = await ask("/api/model");
-    this.#model = response.ok ? await response.json() : null;
+    if (!response.ok) throw new Error(`the node answers ${response.status}`);
+    this.#model = await response.json();
     const [channels, height, width] = this.#model?.shape ?? [];
     const isImage = this.#model?.shape.length === 3 && [1, 3].includes(channels);
     this.#byId("tryit-form").hidden = !isImage;
