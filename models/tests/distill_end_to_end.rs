@@ -10,10 +10,11 @@ use std::process::{Command, Stdio};
 use ndarray::{Array1, Array4};
 use ndarray_npy::NpzWriter;
 use rocoin::bundle::Preprocess;
+use rocoin::planner::knowledge::Partition;
 use rocoin_models::bundle_dir::{BundleDir, PARTIAL_LOGITS_FILE};
 use rocoin_models::data::Validation;
 use rocoin_models::distill::{
-    Choice, DistillError, DistillOptions, FinishOptions, Outcome, Progress, Silent, distill, merge,
+    Choice, DistillError, DistillOptions, FinishOptions, Outcome, Progress, Silent, distill, merge, retrain_head,
 };
 use rocoin_models::evaluate::{PartialLogits, largest};
 use rocoin_models::session::Session;
@@ -76,6 +77,7 @@ fn prepare(folder: &Path) {
 fn options(folder: &Path, out: &str) -> DistillOptions {
     DistillOptions {
         choice: Choice::Fixed { parts: 2, zoo: vec!["wrn-16-1".parse().unwrap(), "wrn-10-1".parse().unwrap()] },
+        partition: Partition::Ncut,
         validation: Validation::Default,
         teacher: TeacherOptions::default(),
         views: Some(2),
@@ -89,7 +91,7 @@ fn options(folder: &Path, out: &str) -> DistillOptions {
             part_dropout: 0.25,
             jobs: 2,
             name: Some("tiny".to_owned()),
-            version: "1".to_owned(),
+            version: None,
             replace: false,
             command: "rocoin distill".to_owned(),
         },
@@ -154,6 +156,7 @@ fn a_teacher_becomes_a_bundle_whose_students_add_up_to_its_accuracies() {
     assert_eq!((logits.images(), logits.students.len()), (TEST, 4));
     assert_eq!(logits.labels, data.test.labels);
     let log = fs::read_to_string(folder.path().join("bundle.work/training.log")).unwrap();
+    assert_eq!(bundle.read("training.log").unwrap(), log.as_bytes());
     assert_eq!(log.lines().filter(|line| line.starts_with("student ")).count(), 4 * 3);
 }
 
@@ -221,6 +224,78 @@ fn parts_trained_alone_are_merged_into_the_same_bundle() {
     assert!(missing.to_string().contains("part 1 wrn-10-1"), "{missing}");
     let merged = merge(&works, &finish, &Silent).unwrap();
     assert_eq!(merged.digest(), whole.digest());
+}
+
+#[test]
+fn a_teacher_is_divided_after_nonn_into_parts_that_leave_filters_out() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let run = DistillOptions { partition: Partition::Nonn, ..options(folder.path(), "bundle") };
+    let bundle = bundle(&run);
+    let mut filters: Vec<usize> = bundle.manifest().parts.iter().flat_map(|part| part.filters.clone()).collect();
+    filters.sort_unstable();
+    filters.dedup();
+    let in_parts: usize = bundle.manifest().parts.iter().map(|part| part.filters.len()).sum();
+    assert_eq!(filters.len(), in_parts, "a filter is in two parts");
+    assert!((2..FILTERS).contains(&in_parts), "{in_parts} of {FILTERS}");
+    assert_eq!(bundle.manifest().training["settings"]["partition"], "nonn");
+}
+
+#[test]
+fn a_bundle_gets_a_head_of_another_part_dropout_and_keeps_its_students() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    // With the other tests' rate these students of three epochs die: no head could tell anything by them.
+    let run = options(folder.path(), "old");
+    let train = TrainOptions { learning_rate: 0.01, ..run.train.clone() };
+    let old = bundle(&DistillOptions { train, ..run });
+    let same = options(folder.path(), "same").finish;
+    let same = retrain_head(old.path(), &same, &Silent).unwrap();
+    let other =
+        FinishOptions { part_dropout: 0.9, version: Some("2".to_owned()), ..options(folder.path(), "new").finish };
+    let new = retrain_head(old.path(), &other, &Silent).unwrap();
+
+    // The same head as was trained with the students, but for the other runtime's rounding of their features.
+    let logits = |bundle: &BundleDir| PartialLogits::from_npz(&bundle.read(PARTIAL_LOGITS_FILE).unwrap()).unwrap();
+    let all =
+        |bundle: &BundleDir| logits(bundle).students.into_iter().flat_map(|(_, logits)| logits).collect::<Vec<_>>();
+    let [as_before, again, another] = [&old, &same, &new].map(all);
+    let apart = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let (rounding, dropout) = (apart(&as_before, &again), apart(&as_before, &another));
+    assert!(dropout > 0.0 && rounding < 0.01 * dropout, "{rounding} {dropout} {:?}", &as_before[..9]);
+
+    let (before, after) = (old.manifest(), new.manifest());
+    assert_eq!((after.name.as_str(), after.version.as_str()), ("tiny", "2"));
+    assert_eq!(after.training["settings"], before.training["settings"]);
+    assert_eq!(after.training["part_dropout"].as_f64().map(|q| q as f32), Some(0.9));
+    assert_eq!(after.training["students_of"]["bundle"], old.digest().to_string());
+    assert_eq!(after.accuracy.len(), before.accuracy.len());
+    // What the manifest says of all parts is what the files do.
+    let image = rocoin_models::data::Dataset::load(&folder.path().join("data")).unwrap().test.image_vec(0);
+    let card = &after.parts[0].students[0];
+    let run = Session::load(&new.student(card).unwrap(), &SHAPE).unwrap().run(&image).unwrap();
+    // They are kept in half precision.
+    assert!(apart(&run, &another) < 1e-3 * run.iter().fold(0.0, |largest, logit| logit.abs().max(largest)), "{run:?}");
+    // A bundle with a new head can get another one.
+    retrain_head(new.path(), &options(folder.path(), "newest").finish, &Silent).unwrap();
+}
+
+#[test]
+fn a_bundle_that_does_not_say_how_it_was_trained_gets_no_new_head() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let old = bundle(&options(folder.path(), "old"));
+    let refused = |manifest: String, out: &str| {
+        fs::write(old.path().join("manifest.json"), manifest).unwrap();
+        let error = retrain_head(old.path(), &options(folder.path(), out).finish, &Silent).unwrap_err();
+        assert!(!folder.path().join(out).exists());
+        error.to_string()
+    };
+    let manifest = String::from_utf8(old.manifest_json().to_vec()).unwrap();
+    let silent = refused(manifest.replace("\"settings\"", "\"setting\""), "silent");
+    assert!(silent.contains("does not say how its students were trained"), "{silent}");
+    let quantised = refused(manifest.replace("\"f32\"", "\"int8\""), "quantised");
+    assert!(quantised.contains("rocoin quantize"), "{quantised}");
 }
 
 #[test]

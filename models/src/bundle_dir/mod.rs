@@ -24,6 +24,9 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 /// The partial logits of every student on the test images; see [`crate::evaluate::PartialLogits`].
 pub const PARTIAL_LOGITS_FILE: &str = "partial_logits.npz";
 
+/// How the students were trained, a line for each epoch of each student and of the head. Nobody needs it to serve the bundle.
+pub const TRAINING_LOG_FILE: &str = "training.log";
+
 /// The most bytes one file of a `.tar` may have; a larger one is an error. A hundred times any student of the zoo.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -109,6 +112,18 @@ impl BundleDir {
     /// [`BundleError::Io`] or [`BundleError::Missing`].
     pub fn read(&self, file: &str) -> Result<Vec<u8>, BundleError> {
         read(&self.path, &self.files, file)
+    }
+
+    /// The bytes of a file that a bundle need not have; `None` if it has none.
+    ///
+    /// # Errors
+    /// [`BundleError::Io`].
+    pub fn read_if_there(&self, file: &str) -> Result<Option<Vec<u8>>, BundleError> {
+        match self.read(file) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(BundleError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -125,6 +125,28 @@ pub enum DistillError {
         /// Why.
         error: serde_json::Error,
     },
+    /// A bundle whose manifest does not say how its students were trained.
+    #[error(
+        "{}: its manifest does not say how its students were trained ({reason}), which the head needs to be trained in the same way; give a \
+         bundle that rocoin distill made", path.display()
+    )]
+    NotDistilled {
+        /// The bundle.
+        path: PathBuf,
+        /// What is wrong with `training.settings`.
+        reason: String,
+    },
+    /// A bundle with quantised students.
+    #[error(
+        "{}: {} is quantised, and its head with it; train the head of the bundle it was made from, then rocoin quantize that", path.display(),
+        files.join(", ")
+    )]
+    Quantised {
+        /// The bundle.
+        path: PathBuf,
+        /// Files of the students.
+        files: Vec<String>,
+    },
     /// The file system says no.
     #[error("{}: {error}; what is finished is kept, --resume goes on from there", path.display())]
     Io {

@@ -7,22 +7,26 @@ use rocoin::planner::zoo::Architecture as Costs;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::head::{self, Features};
 use super::parts::pool;
 use super::prepare::Prepared;
 use super::students::{Member, Trained};
 use super::subset::Subset;
 use super::work::WorkDir;
 use super::{DistillError, FinishOptions, Progress};
-use crate::bundle_dir::{BundleDir, BundleWriter, PARTIAL_LOGITS_FILE};
+use crate::bundle_dir::{BundleDir, BundleWriter, PARTIAL_LOGITS_FILE, TRAINING_LOG_FILE};
 use crate::evaluate::{PartialLogits, accuracy, best, combinations};
 use crate::session::Session;
 use crate::train::Samples;
-use crate::train::head::{HeadOptions, HeadStudent, HeadTargets, JointHead, train_head};
+use crate::train::head::{HeadOptions, JointHead};
 use crate::zoo::PartialHead;
 use crate::zoo::export::{INPUT, compare, export_student};
 
 /// What every student of a bundle is: weights as trained.
-const PRECISION: &str = "f32";
+pub(super) const PRECISION: &str = "f32";
+
+/// The version of a new bundle.
+const VERSION_DEFAULT: &str = "1";
 
 /// Real images on which every exported student is compared with the trained one.
 const COMPARED_IMAGES: usize = 64;
@@ -66,6 +70,7 @@ pub(super) fn bundle(
         writer.write(&student.card.file, &student.onnx)?;
     }
     writer.write(PARTIAL_LOGITS_FILE, &logits.to_npz()?)?;
+    writer.write(TRAINING_LOG_FILE, &work.read_log()?)?;
     Ok(writer.finish(&manifest)?)
 }
 
@@ -87,72 +92,28 @@ fn joint_head(
     finish: &FinishOptions,
     progress: &dyn Progress,
 ) -> Result<JointHead, DistillError> {
-    let train = &prepared.settings.train;
-    let options = HeadOptions {
-        part_dropout: finish.part_dropout,
-        alpha: train.alpha,
-        temperature: train.temperature,
-        seed: train.seed,
-        ..HeadOptions::default()
-    };
+    let options = head::options(prepared, finish);
     let known: Option<HeadProduct> = work.read_json(HEAD_PRODUCT)?;
     if let Some(HeadProduct { bias, students, epoch, accuracy, .. }) = known.filter(|known| known.options == options) {
         return Ok(JointHead { bias, students, epoch, accuracy });
     }
-    let head = new_head(prepared, work, trained, &options, progress)?;
+    let (training, validation, members) = (prepared.training(), prepared.validation(), trained.members.len() as u64);
+    let features_of = |(at, member): (usize, &Member)| {
+        progress.advance("features", at as u64, members, &member.arch);
+        Features {
+            part: member.part,
+            filters: member.trained.student.filters(),
+            training: features(member, &training),
+            validation: features(member, &validation),
+        }
+    };
+    let features: Vec<Features> = trained.members.iter().enumerate().map(features_of).collect();
+    progress.advance("features", members, members, "");
+    let teacher_logits = trained.views.logits(0)?;
+    let head = head::train(prepared, &features, &teacher_logits, &options, &mut |line| work.log(line), progress)?;
     let JointHead { bias, students, epoch, accuracy } = head.clone();
     work.write_json(HEAD_PRODUCT, &HeadProduct { options, bias, students, epoch, accuracy })?;
     Ok(head)
-}
-
-fn new_head(
-    prepared: &Prepared,
-    work: &WorkDir,
-    trained: &Trained,
-    options: &HeadOptions,
-    progress: &dyn Progress,
-) -> Result<JointHead, DistillError> {
-    let (training, validation) = (prepared.training(), prepared.validation());
-    let features: Vec<[Vec<f32>; 2]> = trained
-        .members
-        .iter()
-        .enumerate()
-        .map(|(at, member)| {
-            progress.advance("features", at as u64, trained.members.len() as u64, &member.arch);
-            [features(member, &training), features(member, &validation)]
-        })
-        .collect();
-    progress.advance("features", trained.members.len() as u64, trained.members.len() as u64, "");
-    let students: Vec<HeadStudent<'_>> = trained
-        .members
-        .iter()
-        .zip(&features)
-        .map(|(member, [training, validation])| HeadStudent {
-            part: member.part,
-            filters: member.trained.student.filters(),
-            training,
-            validation,
-        })
-        .collect();
-    let (labels, validation_labels) = (training.labels(), validation.labels());
-    let teacher_logits = trained.views.logits(0)?;
-    let targets = HeadTargets {
-        labels: &labels,
-        teacher_logits: &teacher_logits,
-        validation_labels: &validation_labels,
-        classes: prepared.settings.classes,
-    };
-    let mut log_error = None;
-    let head = train_head(&students, &targets, options, &mut |step| {
-        let (epoch, loss, accuracy) = (step.epoch + 1, step.loss, step.accuracy);
-        log_error = work.log(&format!("head - - {epoch} {loss:.5} {accuracy:.5} -")).err().or(log_error.take());
-        let note = format!("loss {loss:.3}, mean over combinations {:.2} %", 100.0 * accuracy);
-        progress.advance("head", epoch as u64, options.epochs as u64, &note);
-    })?;
-    match log_error {
-        Some(error) => Err(error),
-        None => Ok(head),
-    }
 }
 
 /// A student's features of all `samples`, row by row.
@@ -166,11 +127,11 @@ fn features(member: &Member, samples: &Subset<'_>) -> Vec<f32> {
 }
 
 /// A student's file, its card and the file loaded again.
-struct Exported {
-    card: StudentCard,
-    reference: StudentRef,
-    onnx: Vec<u8>,
-    session: Session,
+pub(super) struct Exported {
+    pub(super) card: StudentCard,
+    pub(super) reference: StudentRef,
+    pub(super) onnx: Vec<u8>,
+    pub(super) session: Session,
 }
 
 impl Exported {
@@ -206,7 +167,7 @@ impl Exported {
 }
 
 /// Every exported student on every test image.
-fn partial_logits(
+pub(super) fn partial_logits(
     prepared: &Prepared,
     exported: &[Exported],
     progress: &dyn Progress,
@@ -262,7 +223,7 @@ fn manifest(
     Manifest {
         schema: SCHEMA.to_owned(),
         name: finish.name.clone().unwrap_or_else(|| data.name.clone()),
-        version: finish.version.clone(),
+        version: finish.version.clone().unwrap_or_else(|| VERSION_DEFAULT.to_owned()),
         classes: data.classes,
         labels: data.labels.clone(),
         input: InputSpec {

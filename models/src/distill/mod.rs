@@ -7,10 +7,12 @@
 
 mod error;
 mod export;
+mod head;
 mod options;
 mod parts;
 mod prepare;
 mod progress;
+mod retrain;
 mod settings;
 mod students;
 mod subset;
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 pub use error::DistillError;
 pub use options::{Choice, DistillOptions, FinishOptions, VIEWS_DEFAULT};
 pub use progress::{Bars, Lines, Progress, Silent, to_stderr};
+pub use retrain::retrain_head;
 pub use settings::{Settings, Share};
 
 use crate::bundle_dir::{BundleDir, BundleWriter};

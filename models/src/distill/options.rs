@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rocoin::fleet::Fleet;
+use rocoin::planner::knowledge::Partition;
 use rocoin::planner::zoo::Architecture;
 
 use crate::data::Validation;
@@ -18,6 +19,8 @@ pub const VIEWS_DEFAULT: u32 = 8;
 pub struct DistillOptions {
     /// Into how many parts, of which sizes, with which students.
     pub choice: Choice,
+    /// How the teacher's filters are divided.
+    pub partition: Partition,
     /// Which training images are kept back.
     pub validation: Validation,
     /// What cannot be found out about the teacher; its `preprocess` applies to the students too, and where it is `None`, they
@@ -48,10 +51,10 @@ pub struct FinishOptions {
     pub part_dropout: f32,
     /// Threads, and so students trained side by side.
     pub jobs: usize,
-    /// The model's name; `None`: the data's.
+    /// The model's name; `None`: the data's, or that of the bundle whose head is trained anew.
     pub name: Option<String>,
-    /// Dotted numbers.
-    pub version: String,
+    /// Dotted numbers; `None`: 1, or that of the bundle whose head is trained anew.
+    pub version: Option<String>,
     /// Put the bundle in the place of what is there.
     pub replace: bool,
     /// The command line, for the manifest.

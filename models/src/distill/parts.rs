@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use rocoin::planner::knowledge::{ActivityGraph, activity, split};
+use rocoin::planner::knowledge::{ActivityGraph, Partition, activity, split, split_by_communities, strongest};
 
 use super::prepare::Prepared;
 use super::work::WorkDir;
@@ -15,28 +15,51 @@ const IMAGES_MIN: usize = 2_000;
 
 const PRODUCT: &str = "parts.json";
 
-/// The filters of each part, ascending; read if they are known already. The graph is of the validation images, and of training
-/// images where those are too few; never of test images.
+/// The filters of each part, ascending; read if they are known already.
 pub(super) fn divide(
     prepared: &Prepared,
     work: &WorkDir,
     jobs: usize,
     progress: &dyn Progress,
 ) -> Result<Vec<Vec<usize>>, DistillError> {
-    if let Some(filters) = work.read_json(PRODUCT)? {
-        return Ok(filters);
+    let parts: Vec<Vec<usize>> = match work.read_json(PRODUCT)? {
+        Some(parts) => parts,
+        None => {
+            let parts = divide_anew(prepared, jobs, progress)?;
+            work.write_json(PRODUCT, &parts)?;
+            parts
+        }
+    };
+    for (part, (filters, share)) in parts.iter().zip(&prepared.settings.shares).enumerate() {
+        progress.notice(&format!("part {part}: {} filters, students {}", filters.len(), share.students.join(", ")));
     }
-    let holdout = &prepared.holdout;
+    Ok(parts)
+}
+
+/// The graph is of the validation images, and of training images where those are too few; never of test images.
+fn divide_anew(prepared: &Prepared, jobs: usize, progress: &dyn Progress) -> Result<Vec<Vec<usize>>, DistillError> {
+    let (holdout, settings) = (&prepared.holdout, &prepared.settings);
     let missing = IMAGES_MIN.saturating_sub(holdout.validation.len());
     let images: Vec<usize> = holdout.validation.iter().chain(holdout.train.iter().take(missing)).copied().collect();
     let mut graph = ActivityGraph::new(prepared.teacher.filters());
-    for activities in activities(prepared, &images, jobs, progress)? {
-        graph.add(&activities);
+    let activities = activities(prepared, &images, jobs, progress)?;
+    match settings.partition {
+        Partition::Ncut => {
+            activities.iter().for_each(|activities| graph.add(activities));
+            let sizes: Vec<usize> = settings.shares.iter().map(|share| share.filters).collect();
+            Ok(split(&graph, &sizes, settings.train.seed))
+        }
+        Partition::Nonn => {
+            activities.iter().for_each(|activities| graph.add(&strongest(activities)));
+            let count = settings.shares.len();
+            split_by_communities(&graph, count).ok_or_else(|| {
+                DistillError::Options(format!(
+                    "--partition nonn: the teacher's filters do not fall into {} communities, of which the largest is left out; ask for fewer \
+                     --parts, or take --partition ncut", count + 1
+                ))
+            })
+        }
     }
-    let sizes: Vec<usize> = prepared.settings.shares.iter().map(|share| share.filters).collect();
-    let parts = split(&graph, &sizes, prepared.settings.train.seed);
-    work.write_json(PRODUCT, &parts)?;
-    Ok(parts)
 }
 
 /// How active every filter is, for each image in order.

@@ -1,6 +1,7 @@
 //! Everything that is read and checked before anything is trained.
 
 use rocoin::bundle::{self, Preprocess};
+use rocoin::planner::knowledge::Partition;
 use rocoin::planner::zoo::{Architecture, ZOO};
 use rocoin::planner::{PARTS_MAX, Task, prospect};
 
@@ -56,18 +57,18 @@ impl Prepared {
             validation: options.validation,
             preprocess: preprocess.unwrap_or_else(standardise),
             views: options.views.unwrap_or(VIEWS_DEFAULT).min(epochs).max(1),
+            partition: options.partition,
             shares: shares(&options.choice, &teacher, &data)?,
             train: options.train.clone(),
         };
-        for (part, share) in settings.shares.iter().enumerate() {
-            progress.notice(&format!("part {part}: {} filters, students {}", share.filters, share.students.join(", ")));
-        }
         Ok(Self { data, teacher, holdout, settings })
     }
 
     /// For the settings of a work folder, with the same teacher and data found anew.
     pub(super) fn again(settings: Settings, finish: &FinishOptions) -> Result<Self, DistillError> {
+        check_finish(finish)?;
         let data = load(finish)?;
+        check_name(finish.name.as_deref().unwrap_or(&data.name))?;
         let options = TeacherOptions {
             feature_tensor: Some(settings.feature_tensor.clone()),
             layout: Some(settings.layout),
@@ -79,7 +80,7 @@ impl Prepared {
         {
             if given != wanted {
                 return Err(DistillError::Options(format!(
-                    "{what} has SHA-256 {given}, the work folder was made with {wanted}; give the same"
+                    "{what} has SHA-256 {given}, the students were trained with {wanted}; give the same"
                 )));
             }
         }
@@ -139,7 +140,7 @@ fn per_channel(given: &Preprocess, channels: usize) -> Result<Preprocess, Distil
 
 /// What would otherwise be found out after hours.
 fn check_options(options: &DistillOptions) -> Result<(), DistillError> {
-    let (train, finish) = (&options.train, &options.finish);
+    let train = &options.train;
     let checks = [
         (train.epochs >= 1, "--epochs: at least 1"),
         (train.batch >= 2, "--batch: at least 2"),
@@ -147,13 +148,28 @@ fn check_options(options: &DistillOptions) -> Result<(), DistillError> {
         (train.temperature > 0.0 && train.temperature.is_finite(), "--temperature: above 0"),
         (train.beta >= 0.0 && train.beta.is_finite(), "--beta: at least 0"),
         (train.learning_rate > 0.0 && train.learning_rate.is_finite(), "--learning-rate: above 0"),
+    ];
+    all_hold(&checks)?;
+    if options.partition == Partition::Nonn && matches!(options.choice, Choice::Planned { .. }) {
+        let problem = "--partition nonn: its parts have the sizes that they have, not those planned for --fleet; give --parts and --zoo";
+        return Err(DistillError::Options(problem.to_owned()));
+    }
+    check_finish(&options.finish)
+}
+
+fn check_finish(finish: &FinishOptions) -> Result<(), DistillError> {
+    let checks = [
         ((0.0..1.0).contains(&finish.part_dropout), "--part-dropout: at least 0 and below 1"),
         (finish.jobs >= 1, "--jobs: at least 1"),
         (
-            bundle::is_version(&finish.version),
+            finish.version.as_deref().is_none_or(bundle::is_version),
             "--version: numbers with dots between, e.g. 1 or 1.2; at most 32 characters",
         ),
     ];
+    all_hold(&checks)
+}
+
+fn all_hold(checks: &[(bool, &str)]) -> Result<(), DistillError> {
     match checks.iter().find(|(holds, _)| !holds) {
         Some((_, problem)) => Err(DistillError::Options((*problem).to_owned())),
         None => Ok(()),

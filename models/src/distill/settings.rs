@@ -1,6 +1,7 @@
 //! Everything that a distillation's students depend on, and nothing else: `config.json` of the work folder.
 
 use rocoin::bundle::Preprocess;
+use rocoin::planner::knowledge::Partition;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Validation;
@@ -36,6 +37,9 @@ pub struct Settings {
     pub preprocess: Preprocess,
     /// Augmented views of every training image.
     pub views: u32,
+    /// How the teacher's filters are divided.
+    #[serde(default)]
+    pub partition: Partition,
     /// One a knowledge part.
     pub shares: Vec<Share>,
     /// How each student is trained; its seed is that of everything drawn.
@@ -46,7 +50,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
-    /// How many of the teacher's filters.
+    /// How many of the teacher's filters, where the partition can be told.
     pub filters: usize,
     /// Architectures of its students, smallest first.
     pub students: Vec<String>,

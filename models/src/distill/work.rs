@@ -12,8 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{DistillError, Settings};
+use crate::bundle_dir::TRAINING_LOG_FILE;
 
 const CONFIG: &str = "config.json";
+
 const LOG_HEADER: &str = "# student part arch epoch loss val-accuracy seconds";
 
 /// An opened work folder, this process's alone.
@@ -50,7 +52,7 @@ impl WorkDir {
             Err(TryLockError::WouldBlock) => return Err(DistillError::WorkBusy { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(io(&lock_path, error)),
         }
-        let log_path = path.join("training.log");
+        let log_path = path.join(TRAINING_LOG_FILE);
         let log = OpenOptions::new().create(true).append(true).open(&log_path).map_err(|error| io(&log_path, error))?;
         let work = Self { path: path.to_owned(), log: Mutex::new(log), _lock: lock };
         if !config.exists() {
@@ -86,7 +88,13 @@ impl WorkDir {
     /// Appends a line to the log.
     pub(super) fn log(&self, line: &str) -> Result<(), DistillError> {
         let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        writeln!(log, "{line}").map_err(|error| io(&self.path.join("training.log"), error))
+        writeln!(log, "{line}").map_err(|error| io(&self.at(TRAINING_LOG_FILE), error))
+    }
+
+    /// The log so far.
+    pub(super) fn read_log(&self) -> Result<Vec<u8>, DistillError> {
+        let path = self.at(TRAINING_LOG_FILE);
+        fs::read(&path).map_err(|error| io(&path, error))
     }
 }
 

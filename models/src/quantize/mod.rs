@@ -22,7 +22,7 @@ pub use error::QuantizeError;
 use self::layers::Layers;
 use self::ranges::Ranges;
 use self::threads::on_threads;
-use crate::bundle_dir::{BundleDir, BundleWriter, PARTIAL_LOGITS_FILE};
+use crate::bundle_dir::{BundleDir, BundleWriter, PARTIAL_LOGITS_FILE, TRAINING_LOG_FILE};
 use crate::data::{Dataset, Split};
 use crate::evaluate::{PartialLogits, combinations};
 use crate::session::{Network, OnnxGraph, Session, SessionError};
@@ -120,6 +120,9 @@ pub fn quantize(options: &QuantizeOptions, tell: &dyn Fn(&str)) -> Result<Bundle
         ..manifest.clone()
     };
     writer.write(PARTIAL_LOGITS_FILE, &logits.to_npz()?)?;
+    if let Some(log) = bundle.read_if_there(TRAINING_LOG_FILE)? {
+        writer.write(TRAINING_LOG_FILE, &log)?;
+    }
     Ok(writer.finish(&quantised)?)
 }
 

@@ -115,6 +115,15 @@ fn a_bundle_gets_both_precisions_and_every_combination_of_them() {
     rocoin::planner::Students::from_manifest(bundle.manifest()).unwrap();
     let logits = PartialLogits::from_npz(&bundle.read(PARTIAL_LOGITS_FILE).unwrap()).unwrap();
     assert_eq!(logits.students.len(), 2);
+    assert_eq!(bundle.read_if_there(TRAINING_LOG_FILE).unwrap(), None);
+}
+
+#[test]
+fn the_log_of_the_training_goes_along() {
+    let folder = made(&onnx(8));
+    std::fs::write(folder.path().join("bundle").join(TRAINING_LOG_FILE), "student 0 tiny 1 1.0 0.5 1.0\n").unwrap();
+    let bundle = quantize(&options(&folder, "out", 1), &|_| ()).unwrap();
+    assert_eq!(bundle.read(TRAINING_LOG_FILE).unwrap(), b"student 0 tiny 1 1.0 0.5 1.0\n");
 }
 
 #[test]

@@ -15,6 +15,10 @@ use super::head::PartialHead;
 use super::student::Student;
 use super::wrn::{Layers, Wrn, extent};
 
+mod student_file;
+
+pub use student_file::StudentFile;
+
 /// The name of a student's input.
 pub const INPUT: &str = "image";
 
@@ -38,6 +42,9 @@ pub enum ExportError {
     /// The exporter's file could not be read back to name its tensors.
     #[error("cannot name the inputs and outputs of the student's ONNX file: {0}")]
     Names(String),
+    /// A file in which no head could be found to replace.
+    #[error("cannot replace the head of the student's ONNX file, which is not as rocoin writes it: {0}")]
+    Head(String),
 }
 
 /// The bytes of a student's ONNX file, its head folded in.

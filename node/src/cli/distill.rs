@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use rocoin::planner::knowledge::Partition;
 use rocoin::planner::zoo::Architecture;
 use rocoin_models::data::Validation;
 use rocoin_models::teacher::Layout;
@@ -50,7 +51,10 @@ Examples:
 Parts on several machines:
   rocoin distill … --part 0 --out a
   rocoin distill … --part 1 --out b
-  rocoin distill merge a.work b.work --teacher teacher.onnx --data data --out bundle";
+  rocoin distill merge a.work b.work --teacher teacher.onnx --data data --out bundle
+
+Another head for the students of a bundle:
+  rocoin distill head bundle --teacher teacher.onnx --data data --part-dropout 0.5 --out bundle2";
 
 #[derive(Debug, Subcommand)]
 enum DistillCommand {
@@ -59,6 +63,24 @@ enum DistillCommand {
     /// Copy the work folders to one machine first. They have to be of the same teacher, data and settings, and every part has to be in one
     /// of them; what is not finished is trained here.
     Merge(MergeArgs),
+    /// Trains the head of a bundle anew, notably with another --part-dropout; its students stay as they are
+    ///
+    /// A head that has often seen parts missing loses less when they are missing, and is a little worse when none is. Teacher and data are
+    /// those that the bundle was made with; no work folder is needed. Takes one pass of teacher and students over the training images.
+    Head(HeadArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
+struct HeadArgs {
+    /// The bundle of f32 students: a folder or a .tar; it is only read
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    /// The new bundle: a folder, or a file if it ends in .tar
+    #[arg(long)]
+    out: PathBuf,
+    #[command(flatten)]
+    finish: BundleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +112,10 @@ struct RunArgs {
     /// Students of every part, e.g. wrn-10-1,wrn-16-1 (or wrn-22-1, wrn-16-2); several make several sizes of each part; needed without --fleet
     #[arg(long, value_delimiter = ',', value_name = "ARCH", required_unless_present_any = ["fleet", "list_feature_tensors"])]
     zoo: Vec<Architecture>,
+    /// How the teacher's filters are divided: ncut (every filter in a part, parts of the sizes wanted) or nonn (after NoNN, to compare with:
+    /// communities of the strongest filters; the others are in no part)
+    #[arg(long, default_value = "ncut", value_name = "WAY")]
+    partition: Partition,
     /// Times a student sees every image
     #[arg(long, default_value_t = 12, value_name = "E")]
     epochs: usize,
@@ -151,12 +177,12 @@ struct BundleArgs {
     /// Directory with IDX files, CIFAR batches, train/CLASS and test/CLASS of images, or an .npz; or the .npz
     #[arg(long, value_name = "DIR", required = true)]
     data: Option<PathBuf>,
-    /// The model's name [default: the data's]
+    /// The model's name [default: the data's; for a head trained anew the bundle's]
     #[arg(long)]
     name: Option<String>,
-    /// The model's version: dotted numbers
-    #[arg(long, default_value = "1", value_name = "VERSION")]
-    version: String,
+    /// The model's version: dotted numbers [default: 1; for a head trained anew the bundle's]
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
     /// How often a part is left out while the head is trained
     #[arg(long, default_value_t = 0.3, value_name = "Q")]
     part_dropout: f32,

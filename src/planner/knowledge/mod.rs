@@ -6,9 +6,39 @@
 
 mod balance;
 mod kmeans;
+mod louvain;
 mod ncut;
+mod nonn;
+
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 pub use ncut::split;
+pub use nonn::{split_by_communities, strongest};
+
+/// How the teacher's filters are divided into knowledge parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Partition {
+    /// By [`split`]: every filter is in a part, and the parts have the sizes wanted.
+    #[default]
+    Ncut,
+    /// After NoNN, by [`split_by_communities`]: the parts are as large as they are, and many filters are in none.
+    Nonn,
+}
+
+impl FromStr for Partition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ncut" => Ok(Self::Ncut),
+            "nonn" => Ok(Self::Nonn),
+            _ => Err("there are ncut and nonn".to_owned()),
+        }
+    }
+}
 
 /// Activity of each filter on one image: the mean of its map, negatives cut, divided by the image's largest; all zero where
 /// none is active. `map` is `[filters, positions]`, row by row (after NoNN).

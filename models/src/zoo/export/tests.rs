@@ -3,6 +3,8 @@ use rocoin::planner::zoo::ZOO;
 use tract_onnx::prelude::*;
 
 use super::*;
+use crate::onnx_file::OnnxFile;
+use crate::session::OnnxGraph;
 use crate::zoo::random::Random;
 use crate::zoo::{Training, ops};
 
@@ -99,5 +101,41 @@ fn equal_students_make_equal_files() {
     for shape in [&[2, 9, 12][..], &[3, 20]] {
         let (student, head, _) = student(shape);
         assert_eq!(export_student(&student, &head).unwrap(), export_student(&student, &head).unwrap());
+    }
+}
+
+#[test]
+fn a_file_with_another_head_is_the_file_exported_with_that_head() {
+    for shape in [&[2, 9, 12][..], &[3, 20]] {
+        let (student, head, images) = student(shape);
+        let mut random = Random::new(2, 1);
+        let other = PartialHead { weight: (0..30).map(|_| random.normal()).collect(), constant: vec![-1.5; 5] };
+        let onnx = export_student(&student, &head).unwrap();
+        let file = StudentFile::parse(&onnx).unwrap();
+        assert_eq!(file.filters(), 6);
+
+        let session = OnnxGraph::parse(&onnx).unwrap().into_session(shape, Some(&[file.features()])).unwrap();
+        let size = shape.iter().product();
+        for image in images.chunks_exact(size) {
+            let (expected, found) = (student.features(image), session.run(image).unwrap());
+            assert_eq!(expected.len(), found.len());
+            assert!(expected.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-4), "{expected:?} {found:?}");
+        }
+        assert_eq!(file.with_head(&other).unwrap(), export_student(&student, &other).unwrap());
+    }
+}
+
+#[test]
+fn a_head_is_replaced_only_where_there_is_one_and_by_one_of_its_size() {
+    let (student, head, _) = student(&[1, 8, 8]);
+    let onnx = export_student(&student, &head).unwrap();
+    let small = PartialHead { weight: vec![0.0; 20], constant: vec![0.0; 5] };
+    let refused = StudentFile::parse(&onnx).unwrap().with_head(&small).unwrap_err().to_string();
+    assert!(refused.contains("6 features and 5 classes"), "{refused}");
+    let bare =
+        OnnxFile::new("bare").input("image", &[0, 6]).output(OUTPUT, &[0, 6]).node("Relu", &["image"], OUTPUT, &[]);
+    for onnx in [&bare.bytes()[..], &onnx[..100], b""] {
+        let refused = StudentFile::parse(onnx).unwrap_err().to_string();
+        assert!(refused.contains("not as rocoin writes it"), "{refused}");
     }
 }

@@ -7,7 +7,9 @@ use rocoin::bundle::Preprocess;
 use rocoin::fleet::Fleet;
 use rocoin_models::bundle_dir::BundleDir;
 use rocoin_models::data::Dataset;
-use rocoin_models::distill::{Choice, DistillOptions, FinishOptions, Outcome, Progress, distill, merge, to_stderr};
+use rocoin_models::distill::{
+    Choice, DistillOptions, FinishOptions, Outcome, Progress, distill, merge, retrain_head, to_stderr,
+};
 use rocoin_models::teacher::{Candidate, Teacher, TeacherOptions};
 use rocoin_models::train::student::TrainOptions;
 use serde_json::json;
@@ -16,7 +18,7 @@ use super::report::Report;
 use super::{BundleArgs, DistillArgs, DistillCommand, RunArgs, SCHEMA};
 use crate::cli::text::{print, print_json};
 
-/// Distils or merges.
+/// Distils, merges, or trains a head anew.
 ///
 /// # Errors
 /// Whatever keeps the bundle from being made.
@@ -26,6 +28,11 @@ pub fn run(args: DistillArgs) -> anyhow::Result<()> {
         Some(DistillCommand::Merge(args)) => {
             let json = args.bundle.json;
             let bundle = merge(&args.works, &finish(args.out, args.bundle)?, &*progress)?;
+            report(&bundle, None, json, &*progress)
+        }
+        Some(DistillCommand::Head(args)) => {
+            let json = args.finish.json;
+            let bundle = retrain_head(&args.bundle, &finish(args.out, args.finish)?, &*progress)?;
             report(&bundle, None, json, &*progress)
         }
         None if args.run.list_feature_tensors => list_feature_tensors(args.run),
@@ -79,6 +86,7 @@ fn options(args: RunArgs) -> anyhow::Result<DistillOptions> {
     let preprocess = preprocess(&args);
     Ok(DistillOptions {
         choice,
+        partition: args.partition,
         validation: args.validation.unwrap_or_default(),
         teacher: TeacherOptions { feature_tensor: args.feature_tensor, layout: args.layout, preprocess },
         views: args.views,
