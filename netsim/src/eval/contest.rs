@@ -65,6 +65,8 @@ pub struct Contest {
     /// The same students under a head that has never seen a part missing: what the methods after RoCoIn and NoNN use. Without it they
     /// have ours, which is to their advantage where parts go missing.
     pub plain: Option<Students>,
+    /// Students of NoNN's own partition, under such a head, for the methods after NoNN. Without them they have the plain ones.
+    pub nonn: Option<Students>,
     /// One part only: a whole small model, or several sizes of it.
     pub whole: Option<Students>,
     /// One part, one student: the teacher.
@@ -102,9 +104,8 @@ impl Contest {
     pub fn students(&self, rival: Rival) -> Option<&Students> {
         match rival {
             Rival::Ours => Some(&self.ours),
-            Rival::Nonn | Rival::HetNonn | Rival::RocoinG | Rival::Rocoin => {
-                Some(self.plain.as_ref().unwrap_or(&self.ours))
-            }
+            Rival::Nonn | Rival::HetNonn => self.nonn.as_ref().or_else(|| self.students(Rival::Rocoin)),
+            Rival::RocoinG | Rival::Rocoin => Some(self.plain.as_ref().unwrap_or(&self.ours)),
             Rival::Replication => self.whole.as_ref(),
             Rival::Teacher => self.teacher.as_ref(),
         }
@@ -178,9 +179,13 @@ mod tests {
 
     #[test]
     fn who_has_no_students_is_left_out() {
-        let alone = Contest { plain: None, whole: None, teacher: None, ..contest() };
+        let alone = Contest { plain: None, nonn: None, whole: None, teacher: None, ..contest() };
         assert!(!alone.rivals().contains(&Rival::Replication) && !alone.rivals().contains(&Rival::Teacher));
         assert_eq!(alone.students(Rival::Rocoin), Some(&alone.ours));
+        assert_eq!(alone.students(Rival::Nonn), Some(&alone.ours));
+        let trained = contest();
+        assert_eq!(trained.students(Rival::HetNonn), trained.nonn.as_ref());
+        assert_eq!(trained.students(Rival::RocoinG), trained.plain.as_ref());
         assert_eq!(contest().rivals(), Rival::ALL);
     }
 }

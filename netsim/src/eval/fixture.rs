@@ -26,6 +26,7 @@ pub(super) fn contest() -> Contest {
     Contest {
         ours: students(4, 0.3),
         plain: Some(students(4, 2.0)),
+        nonn: Some(students(4, 2.5)),
         whole: Some(students(1, 0.0)),
         teacher: Some(Contest::teacher(150_000_000, 900_000, 0.9346, 784, 10).unwrap()),
     }

@@ -24,6 +24,7 @@ use super::plan::bundle;
 use super::provenance::with_provenance;
 use super::text::{print, print_json};
 
+mod curve;
 mod tables;
 
 /// The schema of `summary.json` and `--json`.
@@ -41,10 +42,14 @@ pub struct EvalArgs {
     /// Folder of the bundle, with its manifest.json
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
-    /// A bundle of the same students whose head has seen no part missing (rocoin distill merge --part-dropout 0): the rivals after RoCoIn and
+    /// A bundle of the same students whose head has seen no part missing (rocoin distill head --part-dropout 0): the rivals after RoCoIn and
     /// NoNN use it [default: they use ours, to their advantage]
     #[arg(long, value_name = "DIR")]
     plain: Option<PathBuf>,
+    /// A bundle of NoNN's own partition under such a head (rocoin distill --partition nonn --part-dropout 0), for the rivals after NoNN
+    /// [default: they use what RoCoIn uses]
+    #[arg(long, value_name = "DIR")]
+    nonn: Option<PathBuf>,
     /// A bundle of one part for full replication (rocoin distill --parts 1)
     #[arg(long, value_name = "DIR")]
     whole: Option<PathBuf>,
@@ -101,10 +106,13 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<ExitCode> {
     let jobs = args.jobs.unwrap_or(cores);
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let figures = Figures { out: &args.out, note: note(args) };
+    if let Some(curve) = curve::of(&args.bundle)? {
+        figures.chart("training", &curve)?;
+    }
     let findings = findings(&contest, args, jobs.get(), &figures)?;
     let summary = json!({
         "schema": SCHEMA,
-        "bundle": args.bundle, "plain": args.plain, "whole": args.whole, "teacher": args.teacher,
+        "bundle": args.bundle, "plain": args.plain, "nonn": args.nonn, "whole": args.whole, "teacher": args.teacher,
         "fleets": args.fleets, "seed": args.seed, "settings": Setting::ALL,
         "duels": findings.duels,
         "one_device_lost": findings.one_lost.iter().map(|(setting, rivals)| json!({"setting": setting, "rivals": rivals})).collect::<Vec<_>>(),
@@ -190,7 +198,8 @@ fn note(args: &EvalArgs) -> String {
     let of = |flag: &str, path: &Option<PathBuf>| {
         path.as_ref().map_or_else(String::new, |path| format!(" --{flag} {}", path.display()))
     };
-    let others = of("plain", &args.plain) + &of("whole", &args.whole) + &of("teacher", &args.teacher);
+    let others =
+        of("plain", &args.plain) + &of("nonn", &args.nonn) + &of("whole", &args.whole) + &of("teacher", &args.teacher);
     let EvalArgs { bundle, fleets, seed, .. } = args;
     let (bundle, version) = (bundle.display(), env!("CARGO_PKG_VERSION"));
     format!("rocoin eval --bundle {bundle}{others}\n--fleets {fleets} --seed {seed}; rocoin {version}, commit {commit}")
@@ -200,13 +209,19 @@ fn note(args: &EvalArgs) -> String {
 fn contest(args: &EvalArgs) -> anyhow::Result<Contest> {
     let (manifest, ours) = bundle(&args.bundle)?;
     let plain = args.plain.as_deref().map(bundle).transpose()?;
+    let nonn = args.nonn.as_deref().map(bundle).transpose()?;
     let whole = args.whole.as_deref().map(bundle).transpose()?;
     if let Some((other, students)) = &plain
         && (students.parts != ours.parts || other.data != manifest.data)
     {
         bail!(
-            "--plain has to be a bundle of the same students and data as --bundle: make it from the same work folder"
+            "--plain has to be a bundle of the same students and data as --bundle: rocoin distill head BUNDLE --part-dropout 0"
         );
+    }
+    if let Some((other, _)) = &nonn
+        && other.data != manifest.data
+    {
+        bail!("--nonn has to be a bundle of the same data as --bundle: rocoin distill --partition nonn");
     }
     if let Some((other, students)) = &whole
         && (students.parts.len() != 1 || other.data != manifest.data)
@@ -217,6 +232,7 @@ fn contest(args: &EvalArgs) -> anyhow::Result<Contest> {
     Ok(Contest {
         ours,
         plain: plain.map(|(_, students)| students),
+        nonn: nonn.map(|(_, students)| students),
         whole: whole.map(|(_, students)| students),
         teacher,
     })
