@@ -103,7 +103,7 @@ pub struct DataCard {
 pub struct Part {
     /// 0-based.
     pub part: PartId,
-    /// Indices of the teacher's filters; the parts' lists are disjoint and cover all.
+    /// Indices of the teacher's filters; the parts' lists are disjoint, and cover all unless the teacher was divided after NoNN.
     pub filters: Vec<usize>,
     /// At least one, smallest first.
     pub students: Vec<StudentCard>,

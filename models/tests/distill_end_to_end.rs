@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use ndarray::{Array1, Array4};
 use ndarray_npy::NpzWriter;
 use rocoin::bundle::Preprocess;
-use rocoin::planner::knowledge::Partition;
+use rocoin::fleet::Fleet;
+use rocoin::planner::knowledge::Division;
 use rocoin_models::bundle_dir::{BundleDir, PARTIAL_LOGITS_FILE};
 use rocoin_models::data::Validation;
 use rocoin_models::distill::{
@@ -77,7 +78,7 @@ fn prepare(folder: &Path) {
 fn options(folder: &Path, out: &str) -> DistillOptions {
     DistillOptions {
         choice: Choice::Fixed { parts: 2, zoo: vec!["wrn-16-1".parse().unwrap(), "wrn-10-1".parse().unwrap()] },
-        partition: Partition::Ncut,
+        division: Division::Ncut,
         validation: Validation::Default,
         teacher: TeacherOptions::default(),
         views: Some(2),
@@ -103,6 +104,12 @@ fn bundle(options: &DistillOptions) -> BundleDir {
         Outcome::Bundle(bundle) => *bundle,
         Outcome::Part { part, .. } => panic!("only part {part} was trained"),
     }
+}
+
+/// How many epochs of students the bundle's log tells of.
+fn epochs_told(bundle: &BundleDir) -> usize {
+    let log = String::from_utf8(bundle.read("training.log").unwrap()).unwrap();
+    log.lines().filter(|line| line.starts_with("student ")).count()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -156,8 +163,8 @@ fn a_teacher_becomes_a_bundle_whose_students_add_up_to_its_accuracies() {
     assert_eq!((logits.images(), logits.students.len()), (TEST, 4));
     assert_eq!(logits.labels, data.test.labels);
     let log = fs::read_to_string(folder.path().join("bundle.work/training.log")).unwrap();
-    assert_eq!(bundle.read("training.log").unwrap(), log.as_bytes());
     assert_eq!(log.lines().filter(|line| line.starts_with("student ")).count(), 4 * 3);
+    assert_eq!(epochs_told(&bundle), 4 * 3);
 }
 
 /// Prints a line a finished epoch, for the parent that waits for it.
@@ -224,13 +231,14 @@ fn parts_trained_alone_are_merged_into_the_same_bundle() {
     assert!(missing.to_string().contains("part 1 wrn-10-1"), "{missing}");
     let merged = merge(&works, &finish, &Silent).unwrap();
     assert_eq!(merged.digest(), whole.digest());
+    assert_eq!(epochs_told(&merged), epochs_told(&whole));
 }
 
 #[test]
 fn a_teacher_is_divided_after_nonn_into_parts_that_leave_filters_out() {
     let folder = tempfile::tempdir().unwrap();
     prepare(folder.path());
-    let run = DistillOptions { partition: Partition::Nonn, ..options(folder.path(), "bundle") };
+    let run = DistillOptions { division: Division::Nonn, ..options(folder.path(), "bundle") };
     let bundle = bundle(&run);
     let mut filters: Vec<usize> = bundle.manifest().parts.iter().flat_map(|part| part.filters.clone()).collect();
     filters.sort_unstable();
@@ -238,7 +246,7 @@ fn a_teacher_is_divided_after_nonn_into_parts_that_leave_filters_out() {
     let in_parts: usize = bundle.manifest().parts.iter().map(|part| part.filters.len()).sum();
     assert_eq!(filters.len(), in_parts, "a filter is in two parts");
     assert!((2..FILTERS).contains(&in_parts), "{in_parts} of {FILTERS}");
-    assert_eq!(bundle.manifest().training["settings"]["partition"], "nonn");
+    assert_eq!(bundle.manifest().training["settings"]["division"], "nonn");
 }
 
 #[test]
@@ -246,9 +254,9 @@ fn a_bundle_gets_a_head_of_another_part_dropout_and_keeps_its_students() {
     let folder = tempfile::tempdir().unwrap();
     prepare(folder.path());
     // With the other tests' rate these students of three epochs die: no head could tell anything by them.
-    let run = options(folder.path(), "old");
-    let train = TrainOptions { learning_rate: 0.01, ..run.train.clone() };
-    let old = bundle(&DistillOptions { train, ..run });
+    let mut run = options(folder.path(), "old");
+    run.train.learning_rate = 0.01;
+    let old = bundle(&run);
     let same = options(folder.path(), "same").finish;
     let same = retrain_head(old.path(), &same, &Silent).unwrap();
     let other =
@@ -267,7 +275,7 @@ fn a_bundle_gets_a_head_of_another_part_dropout_and_keeps_its_students() {
     let (before, after) = (old.manifest(), new.manifest());
     assert_eq!((after.name.as_str(), after.version.as_str()), ("tiny", "2"));
     assert_eq!(after.training["settings"], before.training["settings"]);
-    assert_eq!(after.training["part_dropout"].as_f64().map(|q| q as f32), Some(0.9));
+    assert_eq!(after.training["part_dropout"], serde_json::json!(0.9_f32));
     assert_eq!(after.training["students_of"]["bundle"], old.digest().to_string());
     assert_eq!(after.accuracy.len(), before.accuracy.len());
     // What the manifest says of all parts is what the files do.
@@ -276,8 +284,12 @@ fn a_bundle_gets_a_head_of_another_part_dropout_and_keeps_its_students() {
     let run = Session::load(&new.student(card).unwrap(), &SHAPE).unwrap().run(&image).unwrap();
     // They are kept in half precision.
     assert!(apart(&run, &another) < 1e-3 * run.iter().fold(0.0, |largest, logit| logit.abs().max(largest)), "{run:?}");
-    // A bundle with a new head can get another one.
-    retrain_head(new.path(), &options(folder.path(), "newest").finish, &Silent).unwrap();
+    // A bundle with a new head can get another one, and still says what its students were made with.
+    let newest = retrain_head(new.path(), &options(folder.path(), "newest").finish, &Silent).unwrap();
+    assert_eq!(newest.manifest().training["students_of"], after.training["students_of"]);
+    let onto_itself = FinishOptions { replace: true, ..options(folder.path(), "new").finish };
+    let refused = retrain_head(new.path(), &onto_itself, &Silent).unwrap_err().to_string();
+    assert!(refused.contains("only read"), "{refused}");
 }
 
 #[test]
@@ -294,6 +306,11 @@ fn a_bundle_that_does_not_say_how_it_was_trained_gets_no_new_head() {
     let manifest = String::from_utf8(old.manifest_json().to_vec()).unwrap();
     let silent = refused(manifest.replace("\"settings\"", "\"setting\""), "silent");
     assert!(silent.contains("does not say how its students were trained"), "{silent}");
+    let other = refused(
+        manifest.replacen("\"classes\": 3", "\"classes\": 4", 2).replacen("\"classes\": 4", "\"classes\": 3", 1),
+        "other",
+    );
+    assert!(other.contains("its classes is another"), "{other}");
     let quantised = refused(manifest.replace("\"f32\"", "\"int8\""), "quantised");
     assert!(quantised.contains("rocoin quantize"), "{quantised}");
 }
@@ -321,6 +338,12 @@ fn what_cannot_work_is_refused_before_any_training() {
     let teacher = TeacherOptions { preprocess: Some(preprocess), ..TeacherOptions::default() };
     assert!(refused(&DistillOptions { teacher, ..good.clone() }).contains("--mean"));
     assert!(refused(&DistillOptions { part: Some(2), ..good.clone() }).contains("there are 2 parts"));
+    let fleet =
+        Fleet::parse("[[device]]\nname = \"a\"\nflops_per_s = 1e9\nmemory_bytes = 100000000\nlink_bits_per_s = 1e6\n")
+            .unwrap();
+    let planned = Choice::Planned { fleet, zoo: Vec::new() };
+    let planned = DistillOptions { choice: planned, division: Division::Nonn, ..good.clone() };
+    assert!(refused(&planned).contains("--division nonn"));
     fs::write(folder.path().join("data/labels.txt"), "a\nb\nc\nd\n").unwrap();
     let message = refused(&good);
     assert!(message.contains("3 classes apart") && message.contains("the data has 4"), "{message}");

@@ -114,6 +114,12 @@ impl BundleDir {
         read(&self.path, &self.files, file)
     }
 
+    /// The files of the students that are not of this precision.
+    pub fn files_not_of(&self, precision: &str) -> Vec<String> {
+        let cards = self.manifest.parts.iter().flat_map(|part| &part.students);
+        cards.filter(|card| card.precision != precision).map(|card| card.file.clone()).collect()
+    }
+
     /// The bytes of a file that a bundle need not have; `None` if it has none.
     ///
     /// # Errors

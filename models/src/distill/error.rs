@@ -136,6 +136,16 @@ pub enum DistillError {
         /// What is wrong with `training.settings`.
         reason: String,
     },
+    /// A student's file whose head cannot be told from the rest, or that does not run.
+    #[error("{}: {file}: {reason}; give a bundle that rocoin distill made", path.display())]
+    NoHead {
+        /// The bundle.
+        path: PathBuf,
+        /// The student's.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// A bundle with quantised students.
     #[error(
         "{}: {} is quantised, and its head with it; train the head of the bundle it was made from, then rocoin quantize that", path.display(),

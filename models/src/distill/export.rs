@@ -29,10 +29,10 @@ pub(super) const PRECISION: &str = "f32";
 const VERSION_DEFAULT: &str = "1";
 
 /// Real images on which every exported student is compared with the trained one.
-const COMPARED_IMAGES: usize = 64;
+pub(super) const COMPARED_IMAGES: usize = 64;
 
 /// The most an exported student may differ, as a share of the largest logit: rounding, nothing else.
-const DIFFERENCE_MAX: f32 = 1e-4;
+pub(super) const DIFFERENCE_MAX: f32 = 1e-4;
 
 /// Images a thread takes at a time.
 const CHUNK: usize = 256;
@@ -70,8 +70,19 @@ pub(super) fn bundle(
         writer.write(&student.card.file, &student.onnx)?;
     }
     writer.write(PARTIAL_LOGITS_FILE, &logits.to_npz()?)?;
-    writer.write(TRAINING_LOG_FILE, &work.read_log()?)?;
+    writer.write(TRAINING_LOG_FILE, log(&trained.members).as_bytes())?;
     Ok(writer.finish(&manifest)?)
+}
+
+/// A line for each epoch of each student, wherever it was trained.
+fn log(members: &[Member]) -> String {
+    let lines = members.iter().flat_map(|member| {
+        let Member { part, arch, trained } = member;
+        trained.history.iter().map(move |record| {
+            format!("student {part} {arch} {} {:.5} {:.5}\n", record.epoch + 1, record.loss, record.accuracy)
+        })
+    });
+    lines.fold("# student part arch epoch loss val-accuracy\n".to_owned(), |log, line| log + &line)
 }
 
 /// `head.json`: a head and how it was trained; whose it is, the work folder's settings say.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rocoin::fleet::Fleet;
-use rocoin::planner::knowledge::Partition;
+use rocoin::planner::knowledge::Division;
 use rocoin::planner::zoo::Architecture;
 
 use crate::data::Validation;
@@ -20,7 +20,7 @@ pub struct DistillOptions {
     /// Into how many parts, of which sizes, with which students.
     pub choice: Choice,
     /// How the teacher's filters are divided.
-    pub partition: Partition,
+    pub division: Division,
     /// Which training images are kept back.
     pub validation: Validation,
     /// What cannot be found out about the teacher; its `preprocess` applies to the students too, and where it is `None`, they

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use rocoin::planner::knowledge::{ActivityGraph, Partition, activity, split, split_by_communities, strongest};
+use rocoin::planner::knowledge::{ActivityGraph, Division, activity, split, split_by_communities, strongest};
 
 use super::prepare::Prepared;
 use super::work::WorkDir;
@@ -43,19 +43,19 @@ fn divide_anew(prepared: &Prepared, jobs: usize, progress: &dyn Progress) -> Res
     let images: Vec<usize> = holdout.validation.iter().chain(holdout.train.iter().take(missing)).copied().collect();
     let mut graph = ActivityGraph::new(prepared.teacher.filters());
     let activities = activities(prepared, &images, jobs, progress)?;
-    match settings.partition {
-        Partition::Ncut => {
+    match settings.division {
+        Division::Ncut => {
             activities.iter().for_each(|activities| graph.add(activities));
             let sizes: Vec<usize> = settings.shares.iter().map(|share| share.filters).collect();
             Ok(split(&graph, &sizes, settings.train.seed))
         }
-        Partition::Nonn => {
+        Division::Nonn => {
             activities.iter().for_each(|activities| graph.add(&strongest(activities)));
             let count = settings.shares.len();
             split_by_communities(&graph, count).ok_or_else(|| {
                 DistillError::Options(format!(
-                    "--partition nonn: the teacher's filters do not fall into {} communities, of which the largest is left out; ask for fewer \
-                     --parts, or take --partition ncut", count + 1
+                    "--division nonn: the teacher's filters do not fall into {} communities, of which the largest is left out; ask for fewer \
+                     --parts, or take --division ncut", count + 1
                 ))
             })
         }

@@ -1,7 +1,7 @@
 //! Everything that is read and checked before anything is trained.
 
 use rocoin::bundle::{self, Preprocess};
-use rocoin::planner::knowledge::Partition;
+use rocoin::planner::knowledge::Division;
 use rocoin::planner::zoo::{Architecture, ZOO};
 use rocoin::planner::{PARTS_MAX, Task, prospect};
 
@@ -57,7 +57,7 @@ impl Prepared {
             validation: options.validation,
             preprocess: preprocess.unwrap_or_else(standardise),
             views: options.views.unwrap_or(VIEWS_DEFAULT).min(epochs).max(1),
-            partition: options.partition,
+            division: options.division,
             shares: shares(&options.choice, &teacher, &data)?,
             train: options.train.clone(),
         };
@@ -150,8 +150,8 @@ fn check_options(options: &DistillOptions) -> Result<(), DistillError> {
         (train.learning_rate > 0.0 && train.learning_rate.is_finite(), "--learning-rate: above 0"),
     ];
     all_hold(&checks)?;
-    if options.partition == Partition::Nonn && matches!(options.choice, Choice::Planned { .. }) {
-        let problem = "--partition nonn: its parts have the sizes that they have, not those planned for --fleet; give --parts and --zoo";
+    if options.division == Division::Nonn && matches!(options.choice, Choice::Planned { .. }) {
+        let problem = "--division nonn: its parts have the sizes that they have, not those planned for --fleet; give --parts and --zoo";
         return Err(DistillError::Options(problem.to_owned()));
     }
     check_finish(&options.finish)

@@ -1,7 +1,7 @@
 //! Everything that a distillation's students depend on, and nothing else: `config.json` of the work folder.
 
 use rocoin::bundle::Preprocess;
-use rocoin::planner::knowledge::Partition;
+use rocoin::planner::knowledge::Division;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Validation;
@@ -39,7 +39,7 @@ pub struct Settings {
     pub views: u32,
     /// How the teacher's filters are divided.
     #[serde(default)]
-    pub partition: Partition,
+    pub division: Division,
     /// One a knowledge part.
     pub shares: Vec<Share>,
     /// How each student is trained; its seed is that of everything drawn.
@@ -50,7 +50,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
-    /// How many of the teacher's filters, where the partition can be told.
+    /// How many of the teacher's filters; of an equal part, where the division finds the sizes by itself.
     pub filters: usize,
     /// Architectures of its students, smallest first.
     pub students: Vec<String>,

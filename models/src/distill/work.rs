@@ -15,7 +15,6 @@ use super::{DistillError, Settings};
 use crate::bundle_dir::TRAINING_LOG_FILE;
 
 const CONFIG: &str = "config.json";
-
 const LOG_HEADER: &str = "# student part arch epoch loss val-accuracy seconds";
 
 /// An opened work folder, this process's alone.
@@ -88,13 +87,8 @@ impl WorkDir {
     /// Appends a line to the log.
     pub(super) fn log(&self, line: &str) -> Result<(), DistillError> {
         let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        writeln!(log, "{line}").map_err(|error| io(&self.at(TRAINING_LOG_FILE), error))
-    }
-
-    /// The log so far.
-    pub(super) fn read_log(&self) -> Result<Vec<u8>, DistillError> {
-        let path = self.at(TRAINING_LOG_FILE);
-        fs::read(&path).map_err(|error| io(&path, error))
+        // In one go: what is killed in between leaves no half line for the next run to write on.
+        log.write_all(format!("{line}\n").as_bytes()).map_err(|error| io(&self.at(TRAINING_LOG_FILE), error))
     }
 }
 

@@ -135,8 +135,7 @@ fn reference(part: PartId, card: &StudentCard) -> StudentRef {
 }
 
 fn check_precisions(bundle: &BundleDir) -> Result<(), QuantizeError> {
-    let cards = bundle.manifest().parts.iter().flat_map(|part| &part.students);
-    let files: Vec<String> = cards.filter(|card| card.precision != "f32").map(|card| card.file.clone()).collect();
+    let files = bundle.files_not_of("f32");
     if files.is_empty() { Ok(()) } else { Err(QuantizeError::Quantised { bundle: bundle.path().to_owned(), files }) }
 }
 

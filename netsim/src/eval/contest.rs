@@ -65,7 +65,7 @@ pub struct Contest {
     /// The same students under a head that has never seen a part missing: what the methods after RoCoIn and NoNN use. Without it they
     /// have ours, which is to their advantage where parts go missing.
     pub plain: Option<Students>,
-    /// Students of NoNN's own partition, under such a head, for the methods after NoNN. Without them they have the plain ones.
+    /// Students of NoNN's own division, under such a head, for the methods after NoNN. Without them they have the plain ones.
     pub nonn: Option<Students>,
     /// One part only: a whole small model, or several sizes of it.
     pub whole: Option<Students>,

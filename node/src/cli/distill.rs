@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use rocoin::planner::knowledge::Partition;
+use rocoin::planner::knowledge::Division;
 use rocoin::planner::zoo::Architecture;
 use rocoin_models::data::Validation;
 use rocoin_models::teacher::Layout;
@@ -115,7 +115,7 @@ struct RunArgs {
     /// How the teacher's filters are divided: ncut (every filter in a part, parts of the sizes wanted) or nonn (after NoNN, to compare with:
     /// communities of the strongest filters; the others are in no part)
     #[arg(long, default_value = "ncut", value_name = "WAY")]
-    partition: Partition,
+    division: Division,
     /// Times a student sees every image
     #[arg(long, default_value_t = 12, value_name = "E")]
     epochs: usize,

@@ -18,7 +18,7 @@ use rocoin_netsim::eval::memory::{self, Bought};
 use rocoin_netsim::eval::sweep::{Knob, Look, sweep};
 use rocoin_netsim::eval::{Contest, Rival, Setting};
 use rocoin_netsim::picture::chart::Chart;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::plan::bundle;
 use super::provenance::with_provenance;
@@ -46,7 +46,7 @@ pub struct EvalArgs {
     /// NoNN use it [default: they use ours, to their advantage]
     #[arg(long, value_name = "DIR")]
     plain: Option<PathBuf>,
-    /// A bundle of NoNN's own partition under such a head (rocoin distill --partition nonn --part-dropout 0), for the rivals after NoNN
+    /// A bundle of NoNN's own division under such a head (rocoin distill --division nonn --part-dropout 0), for the rivals after NoNN
     /// [default: they use what RoCoIn uses]
     #[arg(long, value_name = "DIR")]
     nonn: Option<PathBuf>,
@@ -205,6 +205,12 @@ fn note(args: &EvalArgs) -> String {
     format!("rocoin eval --bundle {bundle}{others}\n--fleets {fleets} --seed {seed}; rocoin {version}, commit {commit}")
 }
 
+/// How a bundle's students were trained; a quantised one tells it of the one before.
+fn settings(manifest: &Manifest) -> &Value {
+    let training = &manifest.training;
+    training.get("settings").unwrap_or(&training["before"]["settings"])
+}
+
 /// Everybody's students.
 fn contest(args: &EvalArgs) -> anyhow::Result<Contest> {
     let (manifest, ours) = bundle(&args.bundle)?;
@@ -219,9 +225,12 @@ fn contest(args: &EvalArgs) -> anyhow::Result<Contest> {
         );
     }
     if let Some((other, _)) = &nonn
-        && other.data != manifest.data
+        && (settings(other)["division"] != "nonn"
+            || (&other.data, &other.teacher.sha256) != (&manifest.data, &manifest.teacher.sha256))
     {
-        bail!("--nonn has to be a bundle of the same data as --bundle: rocoin distill --partition nonn");
+        bail!(
+            "--nonn has to be a bundle of NoNN's own division, and of the same data and teacher as --bundle: rocoin distill --division nonn"
+        );
     }
     if let Some((other, students)) = &whole
         && (students.parts.len() != 1 || other.data != manifest.data)
@@ -296,6 +305,8 @@ mod tests {
         let shipped = models("bundles/fashion-mnist");
         let whole = refused(&["--whole", &shipped]);
         assert!(whole.contains("one part") && whole.contains("rocoin distill --parts 1"), "{whole}");
+        let nonn = refused(&["--nonn", &shipped]);
+        assert!(nonn.contains("rocoin distill --division nonn"), "{nonn}");
         let nowhere = refused(&["--plain", "nowhere"]);
         assert!(nowhere.contains("nowhere") && nowhere.contains("rocoin distill"), "{nowhere}");
         let teacher = refused(&["--teacher", &models("bundles/fashion-mnist/part0-wrn-10-1-f32.onnx")]);

@@ -50,7 +50,8 @@ impl Recent {
         self.finished_at(unix_s(), outcome, took);
     }
 
-    /// The seconds that are over, later than that one and of the last minute, in order; seconds without requests included.
+    /// The seconds that are over, later than that one and of the last minute, in order; seconds without requests included. All of the last minute
+    /// if that one is still to come: the clock was set back since it was told.
     pub(crate) fn since(&self, unix_s: u64) -> Vec<Second> {
         self.until(self::unix_s(), unix_s)
     }
@@ -58,7 +59,9 @@ impl Recent {
     fn finished_at(&self, now: u64, outcome: Outcome, took: Duration) {
         let mut seconds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Where the clock was set back, what it had called later would stand before the next requests until it is there again.
-        seconds.retain(|counts| counts.unix_s <= now);
+        while seconds.back().is_some_and(|last| last.unix_s > now) {
+            seconds.pop_back();
+        }
         if seconds.back().is_none_or(|last| last.unix_s < now) {
             seconds.push_back(Counts { unix_s: now, degraded: 0, failed: 0, took: [0; BUCKETS] });
             while seconds.front().is_some_and(|first| first.unix_s + SECONDS < now) {
@@ -80,6 +83,7 @@ impl Recent {
 
     fn until(&self, now: u64, after: u64) -> Vec<Second> {
         let seconds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = if after < now { after } else { 0 };
         let first = now.saturating_sub(SECONDS).max(after.saturating_add(1));
         let told = |unix_s| seconds.iter().find(|counts| counts.unix_s == unix_s).map(Counts::told);
         (first..now).map(|unix_s| told(unix_s).unwrap_or_else(|| Second::empty(unix_s))).collect()
@@ -161,6 +165,7 @@ mod tests {
             recent.finished_at(second, Outcome::Complete, Duration::from_millis(1));
         }
         assert_eq!(recent.until(1002, 999).iter().map(|s| s.answered).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(recent.until(1002, 5000).len() as u64, SECONDS);
     }
 
     #[test]

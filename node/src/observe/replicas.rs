@@ -8,7 +8,7 @@ use rocoin::id::{NodeId, PartId};
 use rocoin::inference::Answer;
 use serde::{Deserialize, Serialize};
 
-/// (Replica, part) pairs kept. A further one takes the place of the one that was used least.
+/// (Replica, part) pairs kept. A further one takes the place of the one that was used longest ago.
 const KEPT_MAX: usize = 1024;
 /// Weight of a new time in the smoothed one, as for a round trip in RFC 6298.
 const SMOOTHING: u64 = 8;
@@ -30,35 +30,51 @@ pub(crate) struct Pace {
 
 /// All of them. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Replicas(Arc<Mutex<BTreeMap<(NodeId, PartId), Pace>>>);
+pub(crate) struct Replicas(Arc<Mutex<Paces>>);
+
+#[derive(Debug, Default)]
+struct Paces {
+    /// With the number of the answer that each was last used in.
+    by_replica: BTreeMap<(NodeId, PartId), (u64, Pace)>,
+    answers: u64,
+}
+
+impl Paces {
+    fn used(&mut self, (replica, part): (NodeId, PartId), after_us: u64, run_us: u64) {
+        if !self.by_replica.contains_key(&(replica, part)) && self.by_replica.len() >= KEPT_MAX {
+            let oldest = self.by_replica.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| *key);
+            if let Some(oldest) = oldest {
+                self.by_replica.remove(&oldest);
+            }
+        }
+        let new = || (0, Pace { replica, part, wins: 0, after_us, run_us });
+        let (used, pace) = self.by_replica.entry((replica, part)).or_insert_with(new);
+        *used = self.answers;
+        pace.wins += 1;
+        pace.after_us = smooth(pace.after_us, after_us);
+        pace.run_us = smooth(pace.run_us, run_us);
+    }
+}
 
 impl Replicas {
     pub(super) fn answered(&self, answer: &Answer) {
         let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.answers += 1;
         for of in &answer.parts {
-            let (key, after_us, run_us) = ((of.replica, of.part), us(of.after), us(of.run));
-            if let Some(pace) = paces.get_mut(&key) {
-                pace.wins += 1;
-                pace.after_us = smooth(pace.after_us, after_us);
-                pace.run_us = smooth(pace.run_us, run_us);
-            } else {
-                if paces.len() >= KEPT_MAX {
-                    let least = paces.iter().min_by_key(|(_, pace)| pace.wins).map(|(key, _)| *key);
-                    least.map(|key| paces.remove(&key));
-                }
-                paces.insert(key, Pace { replica: of.replica, part: of.part, wins: 1, after_us, run_us });
-            }
+            paces.used((of.replica, of.part), us(of.after), us(of.run));
         }
     }
 
     /// The member is not known any more.
     pub(super) fn forget(&self, replica: NodeId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(who, _), _| *who != replica);
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.by_replica.retain(|(who, _), _| *who != replica);
     }
 
     /// All of them, by replica and part.
     pub(crate) fn paces(&self) -> Vec<Pace> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+        let paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.by_replica.values().map(|(_, pace)| *pace).collect()
     }
 }
 
@@ -73,6 +89,23 @@ fn smooth(old: u64, new: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_pair_takes_the_place_of_the_one_used_longest_ago() {
+        let mut paces = Paces::default();
+        let pair = |n: usize| (NodeId([u8::try_from(n % 256).unwrap(); 32]), PartId(u16::try_from(n / 256).unwrap()));
+        for n in 0..KEPT_MAX {
+            paces.answers += 1;
+            paces.used(pair(n), 10, 5);
+        }
+        paces.answers += 1;
+        paces.used(pair(0), 10, 5);
+        paces.answers += 1;
+        paces.used(pair(KEPT_MAX), 10, 5);
+        assert_eq!(paces.by_replica.len(), KEPT_MAX);
+        let kept = |n| paces.by_replica.get(&pair(n)).map(|(_, pace)| pace.wins);
+        assert_eq!([kept(0), kept(1), kept(2), kept(KEPT_MAX)], [Some(2), None, Some(1), Some(1)]);
+    }
 
     #[test]
     fn a_time_follows_the_last_ones() {

@@ -20,7 +20,7 @@ pub use nonn::{split_by_communities, strongest};
 /// How the teacher's filters are divided into knowledge parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Partition {
+pub enum Division {
     /// By [`split`]: every filter is in a part, and the parts have the sizes wanted.
     #[default]
     Ncut,
@@ -28,7 +28,7 @@ pub enum Partition {
     Nonn,
 }
 
-impl FromStr for Partition {
+impl FromStr for Division {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -1,4 +1,4 @@
-//! NoNN's own partition, to compare with: from its public recipe (arXiv 1907.11804 and the code beside it).
+//! NoNN's own division, to compare with: from its public recipe (arXiv 1907.11804 and the code beside it).
 //!
 //! Only the [`STRONGEST`] filters of an image count, only the strongest hundredth of the edges is kept, Louvain's communities are sought in what is
 //! left; the largest is dropped, so that many filters are in no part. Ours: filters that lost all their edges count as one community (there they
@@ -55,7 +55,7 @@ fn strong_edges(graph: &ActivityGraph) -> Vec<Vec<f64>> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is an index")]
     let cut = (EDGES_CUT * edges.len().saturating_sub(1) as f64) as usize;
     let threshold = edges.get(cut).copied().unwrap_or(f64::INFINITY);
-    let kept = |i: usize, j: usize| Some(graph.weight(i, j)).filter(|&weight| weight >= threshold).unwrap_or_default();
+    let kept = |i: usize, j: usize| if graph.weight(i, j) >= threshold { graph.weight(i, j) } else { 0.0 };
     (0..count).map(|i| (0..count).map(|j| kept(i, j)).collect()).collect()
 }
 
@@ -116,6 +116,16 @@ mod tests {
         assert_eq!(parts, [(0..9).collect::<Vec<_>>(), (9..15).collect(), (15..22).collect()]);
         let parts = split_by_communities(&blocks(&[9, 6, 5], 2), 2).unwrap();
         assert_eq!(parts, [(9..15).collect::<Vec<_>>(), (15..22).collect()]);
+    }
+
+    #[test]
+    fn where_there_are_too_few_communities_the_resolution_rises() {
+        // Two stars are two communities; they fall into more only where the resolution is high.
+        let graph = blocks(&[6, 6], 0);
+        assert_eq!(split_by_communities(&graph, 1), Some(vec![(6..12).collect()]));
+        let parts = split_by_communities(&graph, 2).unwrap();
+        assert_eq!(parts.len(), 2);
+        assert!(parts.iter().all(|part| !part.is_empty()));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use onnx_ir::{GraphProto, Message as _, ModelProto, NodeProto};
 use super::{ExportError, OUTPUT};
 use crate::zoo::PartialHead;
 
+/// `TensorProto.DataType.FLOAT` of the ONNX specification.
+const ONNX_FLOAT: i32 = 1;
+
 /// A student's ONNX file, taken apart where its head begins: a matrix product of the features with W, to which c is added.
 #[derive(Debug)]
 pub struct StudentFile {
@@ -24,8 +27,8 @@ impl StudentFile {
     /// [`ExportError::Head`] if it does not end in a head as written there.
     pub fn parse(onnx: &[u8]) -> Result<Self, ExportError> {
         let fail = |reason: &str| ExportError::Head(reason.to_owned());
-        let mut model = ModelProto::parse_from_bytes(onnx).map_err(|error| fail(&error.to_string()))?;
-        let graph = model.graph.as_mut().ok_or_else(|| fail("it has no graph"))?;
+        let model = ModelProto::parse_from_bytes(onnx).map_err(|error| fail(&error.to_string()))?;
+        let graph = model.graph.as_ref().ok_or_else(|| fail("it has no graph"))?;
         let found = Found::new(graph)
             .ok_or_else(|| fail("its output is no sum of a constant and of features times weights"))?;
         let Found { features, weight, constant } = found;
@@ -34,9 +37,12 @@ impl StudentFile {
         };
         let size = |number: i64| usize::try_from(number).ok().filter(|&number| number > 0);
         let (filters, classes) = size(filters).zip(size(classes)).ok_or_else(|| fail("its head is empty"))?;
-        let lengths = [weight, constant].map(|at| graph.initializer[at].raw_data.len() / size_of::<f32>());
-        if lengths != [filters * classes, classes] {
-            return Err(fail("its head has not one number a weight and one a class"));
+        let weights = filters.checked_mul(classes).ok_or_else(|| fail("its head is too large"))?;
+        for (at, count) in [(weight, weights), (constant, classes)] {
+            let tensor = &graph.initializer[at];
+            if tensor.data_type != ONNX_FLOAT || Some(tensor.raw_data.len()) != count.checked_mul(size_of::<f32>()) {
+                return Err(fail("its head has not one f32 for each weight and each class"));
+            }
         }
         Ok(Self { model, features, filters, classes, weight, constant })
     }
@@ -49,6 +55,11 @@ impl StudentFile {
     /// Number of features.
     pub fn filters(&self) -> usize {
         self.filters
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     /// The file with another head of the same size.

@@ -132,9 +132,17 @@ fn a_head_is_replaced_only_where_there_is_one_and_by_one_of_its_size() {
     let small = PartialHead { weight: vec![0.0; 20], constant: vec![0.0; 5] };
     let refused = StudentFile::parse(&onnx).unwrap().with_head(&small).unwrap_err().to_string();
     assert!(refused.contains("6 features and 5 classes"), "{refused}");
+    let mut model = ModelProto::parse_from_bytes(&onnx).unwrap();
+    let constants = &mut model.graph.as_mut().unwrap().initializer;
+    // So many weights that their number of bytes is zero again.
+    constants
+        .iter_mut()
+        .filter(|constant| constant.dims == [6, 5])
+        .for_each(|constant| constant.dims = vec![1 << 62, 4]);
+    let huge = model.write_to_bytes().unwrap();
     let bare =
         OnnxFile::new("bare").input("image", &[0, 6]).output(OUTPUT, &[0, 6]).node("Relu", &["image"], OUTPUT, &[]);
-    for onnx in [&bare.bytes()[..], &onnx[..100], b""] {
+    for onnx in [&huge[..], &bare.bytes(), &onnx[..100], b""] {
         let refused = StudentFile::parse(onnx).unwrap_err().to_string();
         assert!(refused.contains("not as rocoin writes it"), "{refused}");
     }

@@ -86,7 +86,7 @@ fn options(args: RunArgs) -> anyhow::Result<DistillOptions> {
     let preprocess = preprocess(&args);
     Ok(DistillOptions {
         choice,
-        partition: args.partition,
+        division: args.division,
         validation: args.validation.unwrap_or_default(),
         teacher: TeacherOptions { feature_tensor: args.feature_tensor, layout: args.layout, preprocess },
         views: args.views,

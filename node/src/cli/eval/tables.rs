@@ -84,7 +84,8 @@ pub(super) fn text(findings: &Findings, contest: &Contest) -> String {
     }));
     text += &aligned(&rows);
     for (what, lacks) in [
-        ("--plain: the rivals use our head, which has seen parts missing", contest.plain.is_none()),
+        ("--plain: RoCoIn and RoCoIn-G use our head, which has seen parts missing", contest.plain.is_none()),
+        ("--nonn: NoNN and HetNoNN use what RoCoIn uses", contest.nonn.is_none()),
         ("--whole: full replication is left out", contest.whole.is_none()),
         ("--teacher: the teacher on one device is left out", contest.teacher.is_none()),
     ] {

@@ -29,9 +29,11 @@ export async function follow(on) {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), SILENCE_MS);
     try {
+      const tried = token;
       const headers = lastId === null ? {} : { "last-event-id": lastId };
       const response = await ask("/api/events", { headers, signal: silence.signal, cache: "no-store" });
       if (response.status === 401) {
+        if (token !== tried) continue;
         on.state("locked", "this node wants its token");
         return;
       }

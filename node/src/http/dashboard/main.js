@@ -78,18 +78,21 @@ let isFollowing = false;
 async function start() {
   if (isFollowing) return;
   isFollowing = true;
-  await follow({
-    state: onState,
-    status: onStatus,
-    happened: onEvent,
-    missed: ({ count }) => onEvent({ event: "missed", count, at_unix_ns: Date.now() * 1e6 }),
-    requests: (told) => {
-      requests.add(told.seconds);
-      paces = told.replicas;
-      drawSoon();
-    },
-  });
-  isFollowing = false;
+  try {
+    await follow({
+      state: onState,
+      status: onStatus,
+      happened: onEvent,
+      missed: ({ count }) => onEvent({ event: "missed", count, at_unix_ns: Date.now() * 1e6 }),
+      requests: (told) => {
+        requests.add(told.seconds);
+        paces = told.replicas;
+        drawSoon();
+      },
+    });
+  } finally {
+    isFollowing = false;
+  }
 }
 
 byId("token-form").addEventListener("submit", (event) => {

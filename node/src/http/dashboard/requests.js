@@ -10,7 +10,9 @@ export class Requests {
   #seconds = [];
 
   add(seconds) {
-    const last = this.#seconds.at(-1)?.unix_s ?? 0;
+    let last = this.#seconds.at(-1)?.unix_s ?? 0;
+    // The node's clock was set back: what it tells now is what counts.
+    if (seconds.length && seconds.at(-1).unix_s < last) [this.#seconds, last] = [[], 0];
     this.#seconds.push(...seconds.filter((second) => second.unix_s > last));
     this.#seconds = this.#seconds.slice(-SECONDS);
   }
