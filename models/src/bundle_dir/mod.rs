@@ -24,7 +24,7 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 /// The partial logits of every student on the test images; see [`crate::evaluate::PartialLogits`].
 pub const PARTIAL_LOGITS_FILE: &str = "partial_logits.npz";
 
-/// How the students were trained, a line for each epoch of each student and of the head. Nobody needs it to serve the bundle.
+/// How the students were trained, a line for each epoch of each student. Nobody needs it to serve the bundle.
 pub const TRAINING_LOG_FILE: &str = "training.log";
 
 /// The most bytes one file of a `.tar` may have; a larger one is an error. A hundred times any student of the zoo.

@@ -65,13 +65,26 @@ pub(super) fn bundle(
             best.samples
         ));
     }
+    write(finish, &exported, &logits, Some(log(&trained.members).as_bytes()), &manifest)
+}
+
+/// Writes a bundle, whole or not at all.
+pub(super) fn write(
+    finish: &FinishOptions,
+    exported: &[Exported],
+    logits: &PartialLogits,
+    log: Option<&[u8]>,
+    manifest: &Manifest,
+) -> Result<BundleDir, DistillError> {
     let writer = BundleWriter::create(&finish.out, finish.replace)?;
-    for student in &exported {
+    for student in exported {
         writer.write(&student.card.file, &student.onnx)?;
     }
     writer.write(PARTIAL_LOGITS_FILE, &logits.to_npz()?)?;
-    writer.write(TRAINING_LOG_FILE, log(&trained.members).as_bytes())?;
-    Ok(writer.finish(&manifest)?)
+    if let Some(log) = log {
+        writer.write(TRAINING_LOG_FILE, log)?;
+    }
+    Ok(writer.finish(manifest)?)
 }
 
 /// A line for each epoch of each student, wherever it was trained.

@@ -8,19 +8,19 @@ use rocoin::bundle::{Manifest, Merge, Part, StudentCard, StudentRef};
 use rocoin::id::{Digest, PartId};
 use serde_json::{Value, json};
 
-use super::export::{COMPARED_IMAGES, DIFFERENCE_MAX, Exported, PRECISION, partial_logits};
+use super::export::{COMPARED_IMAGES, DIFFERENCE_MAX, Exported, PRECISION, partial_logits, write};
 use super::head::{self, Features};
 use super::parts::pool;
 use super::prepare::Prepared;
 use super::subset::Subset;
 use super::{DistillError, FinishOptions, Progress, Settings};
-use crate::bundle_dir::{BundleDir, BundleWriter, PARTIAL_LOGITS_FILE, TRAINING_LOG_FILE};
+use crate::bundle_dir::{BundleDir, BundleWriter, TRAINING_LOG_FILE};
 use crate::evaluate::combinations;
 use crate::session::{OnnxGraph, Session, SessionError};
 use crate::train::Samples as _;
 use crate::train::head::JointHead;
 use crate::zoo::PartialHead;
-use crate::zoo::export::StudentFile;
+use crate::zoo::export::{Difference, StudentFile};
 
 /// Trains the head of the bundle at `path` anew, as `finish` says (its part dropout, above all), and makes a new bundle of the same students.
 ///
@@ -62,15 +62,8 @@ pub fn retrain_head(path: &Path, finish: &FinishOptions, progress: &dyn Progress
         training: training(&bundle, &finish, &head),
         ..manifest.clone()
     };
-    let writer = BundleWriter::create(&finish.out, finish.replace)?;
-    for student in &exported {
-        writer.write(&student.card.file, &student.onnx)?;
-    }
-    writer.write(PARTIAL_LOGITS_FILE, &logits.to_npz()?)?;
-    if let Some(log) = bundle.read_if_there(TRAINING_LOG_FILE)? {
-        writer.write(TRAINING_LOG_FILE, &log)?;
-    }
-    Ok(writer.finish(&retrained)?)
+    let log = bundle.read_if_there(TRAINING_LOG_FILE)?;
+    write(&finish, &exported, &logits, log.as_deref(), &retrained)
 }
 
 /// Before all else: the new bundle must not take the place of the old one, which may have more in its folder than a bundle has.
@@ -217,15 +210,8 @@ fn with_head(
 fn difference(prepared: &Prepared, session: &Session, head: &PartialHead, features: &Features) -> (f32, usize) {
     let samples = prepared.validation();
     let images = COMPARED_IMAGES.min(samples.len());
-    let (mut apart, mut largest) = (0.0_f32, f32::MIN_POSITIVE);
-    for (index, row) in features.validation.chunks_exact(features.filters).take(images).enumerate() {
-        // A session that fails gives no logits, which is as different as can be.
-        let found = session.run(&samples.images(index..index + 1)).unwrap_or_default();
-        for (class, expected) in head.partial_logits(row).into_iter().enumerate() {
-            let gap = found.get(class).map_or(f32::INFINITY, |found| (found - expected).abs());
-            apart = apart.max(if gap.is_nan() { f32::INFINITY } else { gap });
-            largest = largest.max(expected.abs());
-        }
-    }
-    (apart / largest, images)
+    let rows = features.validation.chunks_exact(features.filters).take(images).enumerate();
+    // A session that fails gives no logits, which is as different as can be.
+    let found = |index: usize| session.run(&samples.images(index..index + 1)).unwrap_or_default();
+    (Difference::of(rows.map(|(index, row)| (head.partial_logits(row), found(index)))).relative(), images)
 }

@@ -72,6 +72,19 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// Between our logits of some images and another's of the same.
+    pub fn of(pairs: impl Iterator<Item = (Vec<f32>, Vec<f32>)>) -> Self {
+        let mut difference = Self { absolute: 0.0, largest: 0.0 };
+        for (ours, other) in pairs {
+            for (i, logit) in ours.iter().enumerate() {
+                let gap = other.get(i).map_or(f32::INFINITY, |o| (o - logit).abs());
+                difference.absolute = difference.absolute.max(if gap.is_nan() { f32::INFINITY } else { gap });
+                difference.largest = difference.largest.max(logit.abs());
+            }
+        }
+        difference
+    }
+
     /// The difference as a share of the largest logit.
     pub fn relative(&self) -> f32 {
         self.absolute / self.largest.max(f32::MIN_POSITIVE)
@@ -81,17 +94,7 @@ impl Difference {
 /// Runs raw images, one by one, through burn and through `run` (one raw image to its partial logits).
 pub fn compare(student: &Student, head: &PartialHead, images: &[f32], run: &dyn Fn(&[f32]) -> Vec<f32>) -> Difference {
     let size: usize = student.shape().iter().product();
-    let mut difference = Difference { absolute: 0.0, largest: 0.0 };
-    for image in images.chunks_exact(size) {
-        let ours = head.partial_logits(&student.features(image));
-        let other = run(image);
-        for (i, logit) in ours.iter().enumerate() {
-            let gap = other.get(i).map_or(f32::INFINITY, |o| (o - logit).abs());
-            difference.absolute = difference.absolute.max(if gap.is_nan() { f32::INFINITY } else { gap });
-            difference.largest = difference.largest.max(logit.abs());
-        }
-    }
-    difference
+    Difference::of(images.chunks_exact(size).map(|image| (head.partial_logits(&student.features(image)), run(image))))
 }
 
 /// The exporter numbers its tensors, but the mesh goes by names; and it loses track of the batch where a series gets its height, so
